@@ -1,0 +1,135 @@
+"""What costs nothing: the rows that stand beside a learned model in every table.
+
+Each baseline takes an RGB uint8 array of shape (H, W, 3) and returns another. A model that does not beat them has
+shown nothing. `BASELINES` names them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from undim.curves import apply_curves
+from undim.denoise import guided_filter
+
+RGB = NDArray[np.uint8]
+Array = NDArray[Any]
+
+# The constants that suit LOL's eval15 best: gamma and curve are tuned on the set they are usually scored on,
+# which is the most generous a baseline can be.
+_GAMMA = 0.4
+_CURVE = 0.383
+_MEAN = 0.45  # mean brightness of LOL's references
+
+
+def unchanged(image: RGB) -> RGB:
+    """The input itself: the row that shows where a score starts."""
+    return image.copy()
+
+
+def autocontrast(image: RGB) -> RGB:
+    """Each channel stretched from its minimum and maximum to 0 and 255 (Pillow's `ImageOps.autocontrast`)."""
+    return np.asarray(ImageOps.autocontrast(Image.fromarray(image)))
+
+
+def gamma(image: RGB) -> RGB:
+    """y = x^0.4 on [0, 1]."""
+    levels = np.arange(256) / 255
+    table = np.rint(levels**_GAMMA * 255).astype(np.uint8)
+    return table[image]
+
+
+def constant_curve(image: RGB) -> RGB:
+    """The light-enhancement curve x + a x (1 - x) with the one constant a = 0.383, eight times."""
+    return _curve(image, _CURVE)
+
+
+def null_model(image: RGB) -> RGB:
+    """A 5 x 5 self-guided filter (eps 4e-4) on the dark input, then the constant curve: no learning."""
+    return _to_uint8(_curve(_filtered(image), _CURVE))
+
+
+def exposed_to_045(image: RGB) -> RGB:
+    """The same filter, then one constant for the image, solved so that the output's mean is 0.45.
+
+    The constant is sought in [-1, 1] by bisection, since the mean grows with it. A picture that no constant brings
+    there (a black one) gets the nearest.
+    """
+    filtered = _filtered(image)
+    low, high = -1.0, 1.0
+    for _ in range(12):  # 2 / 2^12: far below one grey level
+        middle = (low + high) / 2
+        if _curve(filtered, middle).mean() < _MEAN:
+            low = middle
+        else:
+            high = middle
+    return _to_uint8(_curve(filtered, high))
+
+
+def clahe(image: RGB, *, tiles: int = 8, clip: float = 2.0) -> RGB:
+    """Contrast-limited adaptive histogram equalisation of max(R, G, B), the ratios of the channels kept.
+
+    The image is divided into `tiles` x `tiles`; the histogram of each is cut at `clip` times its average height,
+    what was cut is spread evenly, and its cumulative sum is the tile's tone curve. Between the tiles' centres the
+    curves are interpolated bilinearly (Zuiderveld, "Contrast limited adaptive histogram equalization", Graphics
+    Gems IV, 1994). Tiles may differ in size by a pixel, so every picture can be divided.
+    """
+    value = image.max(axis=2)
+    height, width = value.shape
+    rows, columns = min(tiles, height), min(tiles, width)
+    tile_of_row = np.arange(height) * rows // height
+    tile_of_column = np.arange(width) * columns // width
+    tile = tile_of_row[:, None] * columns + tile_of_column
+    histogram = np.bincount((tile * 256 + value).ravel(), minlength=rows * columns * 256).reshape(-1, 256)
+    pixels = histogram.sum(axis=1, keepdims=True)
+    limit = clip * pixels / 256
+    clipped = np.minimum(histogram, limit)
+    clipped += (pixels - clipped.sum(axis=1, keepdims=True)) / 256
+    tone = (np.cumsum(clipped, axis=1) / pixels * 255).reshape(rows, columns, 256)
+
+    top, bottom, down = _neighbours(height, rows)
+    left, right, across = _neighbours(width, columns)
+    upper = _mix(tone[top[:, None], left, value], tone[top[:, None], right, value], across)
+    lower = _mix(tone[bottom[:, None], left, value], tone[bottom[:, None], right, value], across)
+    equalised = _mix(upper, lower, down[:, None])
+    ratio = equalised / np.maximum(value, 1)
+    return _to_uint8((image * (ratio / 255)[..., None]).clip(0, 1))
+
+
+BASELINES: dict[str, Callable[[RGB], RGB]] = {
+    "input": unchanged,
+    "autocontrast": autocontrast,
+    "clahe": clahe,
+    "gamma": gamma,
+    "constant_curve": constant_curve,
+    "null_model": null_model,
+    "exposed_to_045": exposed_to_045,
+}
+
+
+def _neighbours(size: int, tiles: int) -> tuple[Array, Array, Array]:
+    """For each pixel the two tiles whose centres enclose it, and the weight of the second."""
+    position = np.clip((np.arange(size) + 0.5) * tiles / size - 0.5, 0, tiles - 1)
+    first = position.astype(np.intp)
+    return first, np.minimum(first + 1, tiles - 1), position - first
+
+
+def _mix(a: Array, b: Array, weight: Array) -> Array:
+    return a + (b - a) * weight
+
+
+def _filtered(image: RGB) -> Array:
+    # in float, so that the dark tones are not rounded before the curve spreads them
+    return guided_filter(np.float32(image) / 255, radius=2, eps=4e-4)
+
+
+def _curve(image: Array, a: float) -> Array:
+    return apply_curves(image, np.full((1, 1, 1), a, np.float32))
+
+
+def _to_uint8(image: Array) -> RGB:
+    return np.rint(image * 255).astype(np.uint8)
