@@ -1,0 +1,48 @@
+"""The command `undim`: a group whose verbs live in files of their own, loaded when they are named.
+
+Each verb is a thin translation of flags into one call of the package; what is heavy to import is imported
+inside the verb. Exit codes: 0 all done; 1 something failed, and stderr says what; 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from undim import __version__
+from undim.errors import UndimError
+
+VERBS = {  # verb -> module in undim.cli; the function has the verb's name, with "_" for "-"
+    "enhance": "photos",
+    "models": "about",
+    "doctor": "about",
+}
+
+
+class Verbs(click.Group):
+    """A group that imports a verb when it is asked for, and prints undim's errors without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command = getattr(import_module(f"undim.cli.{VERBS[cmd_name]}"), cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except UndimError as error:
+            click.echo(f"undim: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="undim")
+def main() -> None:
+    """Take the dimness out of photographs and video."""

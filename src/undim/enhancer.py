@@ -1,0 +1,207 @@
+"""The one inference path: whatever undim enhances, measures, serves or films goes through `Enhancer`.
+
+    image -> [denoise] -> thumbnail -> network -> curve maps -> the curve at full resolution
+
+Curve maps are smooth, so they are estimated on a thumbnail (area average, long side `maps`) and applied to
+every pixel of the image; `maps="full"` estimates at the image's own size instead, tile by tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar, overload
+
+import numpy as np
+import PIL.Image
+
+from undim import images
+from undim.curves import MAXIMUM, Float32, Image, apply_curves, check_image, to_unit
+from undim.denoise import guided_filter
+from undim.errors import InputError, OutputError
+from undim.images.decode import unpack
+from undim.images.encode import pack
+from undim.pretrained import DEFAULT
+from undim.runtime import CurveEstimator
+
+TILE = 768  # bounds the memory of maps="full": about 0.5 GB for DCE-Net
+HALO = 7  # DCE-Net is seven 3 x 3 convolutions deep: with 7 px around a tile its maps equal the untiled ones
+
+Denoise = float | Literal["auto", "off"]
+Picture = TypeVar("Picture", bytes, Image, PIL.Image.Image)
+
+
+class Enhancer:
+    """A model ready to brighten pictures. Keep one for many pictures; threads may share it.
+
+    model    a name from `undim.pretrained.MODELS` or the path of an undim .onnx file
+    device   "auto", "cpu" or "cuda"; the attribute `device` says which one is used
+    maps     long side in pixels of the thumbnail on which the curve maps are estimated, or "full";
+             default: the size the model was made for
+    threads  default: the cores this process may use
+    """
+
+    def __init__(
+        self,
+        model: str | Path = DEFAULT,
+        *,
+        device: str = "auto",
+        maps: int | Literal["full"] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        if maps is not None and maps != "full" and maps < 1:
+            raise InputError(f"got maps={maps}, expected a long side of at least 1 pixel, or 'full'")
+        self._estimator = CurveEstimator(model, device=device, threads=threads)
+        self.info = self._estimator.info
+        self.device = self._estimator.device
+        self.maps = self.info.maps_size if maps is None else maps
+        self.threads = threads
+
+    @overload
+    def __call__(
+        self,
+        image: str | Path,
+        *,
+        strength: float = ...,
+        denoise: Denoise = ...,
+        output: str | Path | None = ...,
+    ) -> Path: ...
+    @overload
+    def __call__(self, image: Picture, *, strength: float = ..., denoise: Denoise = ...) -> Picture: ...
+
+    def __call__(
+        self,
+        image: Any,
+        *,
+        strength: float = 1.0,
+        denoise: Denoise = "auto",
+        output: str | Path | None = None,
+    ) -> Any:
+        """The enhanced picture, of the type that came in.
+
+        image     an array (H, W, 3), RGB, uint8, uint16 or float32 in [0, 1]; a PIL image; the bytes of a
+                  picture file; or its path, and then the result is the path of a new file
+        strength  0 gives back the input bit for bit, 1 what the model says, up to 1.5
+        denoise   how much noise is filtered away before the curve amplifies it: "off", "auto" or 0 to 1
+        output    for a path: the new file; default: `night.undim.jpg` beside `night.jpg`. An earlier result
+                  of that name is replaced, the input itself never
+        """
+        if isinstance(image, np.ndarray):
+            return self._enhance(image, strength, denoise)
+        if isinstance(image, PIL.Image.Image):
+            pixels, alpha, grey = unpack(image)
+            enhanced = pack(self._enhance(pixels, strength, denoise), alpha, grey)
+            enhanced.info = dict(image.info)
+            return enhanced
+        picture = images.decode(image)
+        picture = picture.with_pixels(self._enhance(picture.pixels, strength, denoise))
+        if isinstance(image, bytes):
+            return images.encode(picture)
+        source = Path(image)
+        target = Path(output) if output else source.with_suffix(f".undim{source.suffix}")
+        if target.exists() and target.samefile(source):
+            raise OutputError(f"got {target} as output, which is the input; choose another name")
+        format = images.format_named(target.suffix) if output else None
+        return images.write_atomically(target, images.encode(picture, format), overwrite=True)
+
+    def _enhance(self, image: Image, strength: float, denoise: Denoise) -> Image:
+        check_image(image)
+        amount = _denoise_amount(denoise)
+        if strength == 0:
+            return image.copy()
+        if amount > 0:
+            image = guided_filter(image, eps=4e-4 * amount)
+        if self.maps != "full":
+            return self._apply(image, self.curve_maps(image), strength)
+        enhanced = np.empty_like(image)
+        for tile, maps in self._tiles(image):
+            enhanced[tile] = self._apply(image[tile], maps, strength)
+        return enhanced
+
+    def curve_maps(self, image: Image) -> Float32:
+        """The curve maps (C, h, w) in [-1, 1] that the model estimates for an image, at strength 1."""
+        check_image(image)
+        if self.maps != "full":
+            return self._estimator(thumbnail(image, self.maps))
+        tiles = list(self._tiles(image))
+        whole = np.empty((tiles[0][1].shape[0], *image.shape[:2]), np.float32)
+        for (rows, columns), maps in tiles:
+            whole[:, rows, columns] = maps
+        return whole
+
+    def _tiles(self, image: Image) -> Iterator[tuple[tuple[slice, slice], Float32]]:
+        """The maps at the image's own size, tile by tile: (where the tile lies, its maps)."""
+        height, width = image.shape[:2]
+        for top in range(0, height, TILE):
+            for left in range(0, width, TILE):
+                rows, columns = slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
+                y, x = max(top - HALO, 0), max(left - HALO, 0)
+                maps = self._estimator(to_unit(image[y : rows.stop + HALO, x : columns.stop + HALO]))
+                yield (rows, columns), maps[:, top - y : rows.stop - y, left - x : columns.stop - x]
+
+    def _apply(self, image: Image, maps: Float32, strength: float) -> Image:
+        return apply_curves(
+            image, maps, iterations=self.info.iterations, strength=strength, threads=self.threads
+        )
+
+
+@overload
+def enhance(
+    image: str | Path,
+    *,
+    model: str | Path = ...,
+    strength: float = ...,
+    denoise: Denoise = ...,
+    output: str | Path | None = ...,
+) -> Path: ...
+@overload
+def enhance(
+    image: Picture, *, model: str | Path = ..., strength: float = ..., denoise: Denoise = ...
+) -> Picture: ...
+
+
+def enhance(
+    image: Any,
+    *,
+    model: str | Path = DEFAULT,
+    strength: float = 1.0,
+    denoise: Denoise = "auto",
+    output: str | Path | None = None,
+) -> Any:
+    """Enhance one picture; the model stays loaded for the next. The arguments are those of `Enhancer`."""
+    return _enhancer(model)(image, strength=strength, denoise=denoise, output=output)
+
+
+_enhancer = lru_cache(maxsize=4)(Enhancer)
+
+
+def thumbnail(image: Image, long_side: int) -> Float32:
+    """The image in [0, 1], averaged over boxes down to `long_side` (never enlarged): (h, w, 3) float32.
+
+    The boxes' edges are whole pixels, so that 12 megapixels are read once, in a few milliseconds and without
+    a copy of the image.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, long_side / max(height, width))
+    h, w = max(1, round(height * scale)), max(1, round(width * scale))
+    if (h, w) == (height, width):
+        return to_unit(image)
+    down, across = np.arange(h + 1) * height // h, np.arange(w + 1) * width // w
+    exact = np.float32 if image.dtype == np.float32 else np.uint32
+    rows = np.empty((h, width, 3), np.float32)
+    for i in range(h):
+        rows[i] = image[down[i] : down[i + 1]].sum(axis=0, dtype=exact)
+    boxes: Float32 = np.add.reduceat(rows, across[:-1], axis=1)
+    count = np.diff(down)[:, None, None] * np.diff(across)[None, :, None]
+    boxes /= (count * MAXIMUM[image.dtype]).astype(np.float32)
+    return boxes
+
+
+def _denoise_amount(denoise: Denoise) -> float:
+    if isinstance(denoise, str):
+        if denoise in ("auto", "off"):
+            return 0.0
+    elif 0 <= denoise <= 1:
+        return float(denoise)
+    raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off' or a number from 0 to 1")

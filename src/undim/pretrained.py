@@ -1,0 +1,60 @@
+"""The table of weights that travel in the wheel, and the way from a model's name or file to its path.
+
+`MODELS[name]` says what the file cannot say of itself: its checksum and the numbers it was measured to
+reach. Recipe, training data and licence stand in the file's metadata too (`undim.runtime.ModelInfo`), and a
+test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from undim.errors import ModelError
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """One shipped model. `psnr` in dB and `ssim` are the means over LOL v1's eval15 at `--maps` default."""
+
+    file: str
+    sha256: str
+    licence: str
+    training_data: str
+    recipe: str
+    parameters: int
+    psnr: float | None = None
+    ssim: float | None = None
+
+    @property
+    def path(self) -> Path:
+        return WEIGHTS / self.file
+
+
+DEFAULT = "undim"
+
+MODELS: dict[str, Pretrained] = {
+    "undim": Pretrained(
+        file="undim.onnx",
+        sha256="7f8135b029debf02a8e614b4f145181a320f80b351ce1ac745fcda5ca0a7dea6",
+        licence="Apache-2.0",
+        training_data="none: one hand-set curve, until the trained weights are here",
+        recipe="none",
+        parameters=2,
+    ),
+}
+
+
+def model_path(model: str | Path) -> Path:
+    """The ONNX file of a shipped model's name, or of a path to any other; raises `ModelError` for neither."""
+    if str(model) in MODELS:
+        return MODELS[str(model)].path
+    path = Path(model)
+    if path.is_file():
+        return path
+    raise ModelError(
+        f"no model {str(model)!r}: expected one of {', '.join(MODELS)} or the path of an undim .onnx file; "
+        "`undim models` lists the shipped ones"
+    )
