@@ -1,7 +1,7 @@
 """What a picture is worth in numbers: fidelity to a reference, and plain facts about one image.
 
-Every function takes RGB arrays of shape (H, W, 3) with values in [0, data_range], and wants to be told the range:
-nothing is guessed from the values, because a dark 16-bit frame looks like an 8-bit one.
+Every function takes RGB arrays of shape (H, W, 3) with values in [0, data_range], and wants to be told that
+range: nothing is guessed from the values, because a dark 16-bit frame looks like an 8-bit one.
 `METRICS` names them all.
 
     >>> import numpy as np
@@ -44,14 +44,15 @@ def psnr(image: Image, reference: Image, *, data_range: float) -> float:
 
 
 def ssim(image: Image, reference: Image, *, data_range: float) -> float:
-    """Structural similarity, in [-1, 1]: the mean over the channels and the windows that lie inside the image.
+    """Structural similarity, in [-1, 1]: the mean over channels and over the windows inside the image.
 
         SSIM = (2 mx my + c1) (2 sxy + c2) / ((mx^2 + my^2 + c1) (sx^2 + sy^2 + c2))
 
     with local means m, variances s^2 and covariance sxy under an 11 x 11 Gaussian window (sigma 1.5),
-    c1 = (0.01 R)^2 and c2 = (0.03 R)^2 (Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error
-    visibility to structural similarity", TIP 2004). It equals scikit-image's `structural_similarity(channel_axis=2, gaussian_weights=True, sigma=1.5,
-    use_sample_covariance=False)`; a 7 x 7 uniform window, that library's default, gives other numbers.
+    c1 = (0.01 R)^2 and c2 = (0.03 R)^2 (Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from
+    error visibility to structural similarity", TIP 2004). It equals scikit-image's
+    `structural_similarity` with channel_axis=2, gaussian_weights=True, sigma=1.5 and
+    use_sample_covariance=False; a 7 x 7 uniform window, that library's default, gives other numbers.
     Raises InputError as `psnr` does, and for images smaller than the window.
     """
     _check(image, data_range, reference)
@@ -68,9 +69,12 @@ def ssim(image: Image, reference: Image, *, data_range: float) -> float:
         mxy, mxx_myy = mx * my, mx * mx + my * my
         covariance = _blur(x * y) - mxy
         variances = _blur(x * x + y * y) - mxx_myy
-        local = (2 * mxy + c1) * (2 * covariance + c2) / ((mxx_myy + c1) * (variances + c2))
+        local: NDArray[np.float64] = (
+            (2 * mxy + c1) * (2 * covariance + c2) / ((mxx_myy + c1) * (variances + c2))
+        )
         total += float(local.sum())
-    return total / ((height - window + 1) * (width - window + 1) * channels)
+    windows = (height - window + 1) * (width - window + 1) * channels
+    return float(total / windows)
 
 
 def gt_mean_psnr(image: Image, reference: Image, *, data_range: float) -> float:
@@ -79,7 +83,7 @@ def gt_mean_psnr(image: Image, reference: Image, *, data_range: float) -> float:
         x' = min(x luma(y) / luma(x), R)
 
     Many papers print this figure ("GT-mean") in the place of PSNR. It looks at the answer, and is worth 2 to
-    8 dB: a column of its own, never the headline. A black image has no mean to scale and is compared as it is.
+    8 dB: a column of its own, never the headline. A black image, which has no mean to scale, stays as it is.
     """
     _check(image, data_range, reference)
     mean, wanted = (
@@ -91,12 +95,12 @@ def gt_mean_psnr(image: Image, reference: Image, *, data_range: float) -> float:
 
 
 def psnr_uint8_wrapped(image: Image, reference: Image, *, data_range: float = 255) -> float:
-    """A bug, kept to recognise the figures that it made: PSNR in dB whose differences and squares wrap at 256.
+    """A bug, kept to recognise the figures it made: PSNR in dB whose differences and squares wrap at 256.
 
         10 log10(255^2 / mean(((x - y) mod 256)^2 mod 256))
 
-    `np.mean((a - b) ** 2)` on uint8 arrays computes this. Squares modulo 256 average about 105 for any two
-    unrelated images, so it says about 27.9 dB of an untouched dark input, of a black frame and of a good result
+    `np.mean((a - b) ** 2)` on uint8 arrays computes this. Squares modulo 256 average 105.5 over evenly spread
+    differences, so it says about 27.9 dB of an untouched dark input, of a black frame and of a good result
     alike. Several public write-ups of Zero-DCE report it as "28 dB". Never a measure of quality. uint8 only.
     """
     _check(image, data_range, reference)
@@ -215,7 +219,7 @@ def _decibels(error: float, data_range: float) -> float:
 
 
 def _chromaticity(image: Image) -> NDArray[np.float64]:
-    mean = image.mean(axis=(0, 1), dtype=np.float64)
+    mean: NDArray[np.float64] = image.mean(axis=(0, 1), dtype=np.float64)
     total = mean.sum()
     return mean / total if total > 0 else np.full(3, 1 / 3)
 
