@@ -2,6 +2,7 @@
 
 UndimError
 ├── InputError          a picture, array or argument that cannot be used (also a ValueError)
+│   └── TooManyPixelsError  a picture over the limit of pixels
 ├── OutputError         a result that cannot be written where it was asked for
 ├── ModelError          a model name or file that is not an undim model
 ├── DataError           a data set that is absent, incomplete or damaged
@@ -22,6 +23,10 @@ class UndimError(Exception):
 
 class InputError(UndimError, ValueError):
     """A picture, array or argument that cannot be used."""
+
+
+class TooManyPixelsError(InputError):
+    """A picture with more pixels than the caller allows: a decompression bomb, or a limit set too low."""
 
 
 class OutputError(UndimError):

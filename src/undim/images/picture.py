@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, TooManyPixelsError
 
 Pixels = NDArray[Any]
 """An array of `uint8`, `uint16` or `float32` in [0, 1]."""
@@ -63,7 +63,7 @@ class Picture:
 def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
     """Refuse a decompression bomb before its pixels are decoded."""
     if width * height > max_pixels:
-        raise InputError(
+        raise TooManyPixelsError(
             f"{name}: {width} x {height} is {width * height / 1e6:.0f} megapixels, expected at most "
             f"{max_pixels / 1e6:.0f}; raise max_pixels if you trust this file"
         )

@@ -1,0 +1,228 @@
+"""The web application: a REST API and the page, the same `Enhancer` behind both.
+
+The API's answers are the bytes that `undim enhance` writes. Pictures stay in memory, are never logged, and no
+address in a request is ever fetched.
+"""
+
+import io
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import FileResponse, JSONResponse
+from starlette.staticfiles import StaticFiles
+
+from undim import __version__
+from undim.enhancer import Enhancer
+from undim.errors import InputError, TooManyPixelsError
+from undim.images import decode, encode, format_named
+from undim.server.body import read_picture
+from undim.server.limits import Limits, Workers
+from undim.server.problems import Problem, documented
+from undim.server.settings import CurveSettings, Settings, for_models
+from undim.server.shield import BearerToken, Shield
+from undim.server.telemetry import MEDIA_TYPE, Telemetry
+
+WEB = Path(__file__).parent.parent / "web"
+
+PICTURE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+GUARDED = documented("invalid-request", "unauthorized", "cross-site", "wrong-host")
+WORKING = GUARDED | documented(
+    "upload-timeout", "body-too-large", "not-a-picture", "too-many-pixels", "queue-full", "work-timeout"
+)
+MEDIA_TYPES = {kind: f"image/{kind.lower()}" for kind in ("JPEG", "PNG", "WEBP", "AVIF", "BMP")}
+
+
+def create_app(
+    enhancers: Mapping[str, Enhancer],
+    *,
+    limits: Limits | None = None,
+    token: str | None = None,
+    hosts: Collection[str] = (),
+) -> FastAPI:
+    """The application that serves these models, the first one by default.
+
+    token  where set, the API (not the page and the health checks) asks for `Authorization: Bearer TOKEN`
+    hosts  names this server is reached by, besides localhost and any IP address; "*" is every name
+    """
+    limits = limits or Limits()
+    workers = Workers(limits)
+    telemetry = Telemetry()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        workers.close()
+
+    app = FastAPI(
+        title="undim",
+        version=__version__,
+        description="Brightens dark photographs.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.add_middleware(Shield, hosts=hosts, telemetry=telemetry)
+    _answer_with_problems(app)
+    guard = [Depends(BearerToken(token))]
+
+    async def enhance(request: Request, settings: Settings) -> Response:
+        with workers.place():
+            picture = await read_picture(request, limits)
+            work = partial(_enhance, enhancers[settings.model], picture, settings, limits.pixels)
+            content, media_type = await workers.run(request, work)
+        return Response(content, media_type=media_type)
+
+    async def curves(request: Request, settings: CurveSettings) -> Response:
+        with workers.place():
+            picture = await read_picture(request, limits)
+            work = partial(_curves, enhancers[settings.model], picture, settings, limits.pixels)
+            content, headers = await workers.run(request, work)
+        return Response(content, headers=headers, media_type="application/x-npy")
+
+    # FastAPI reads a handler's parameters from its annotations; here the models on offer are part of them.
+    enhance.__annotations__["settings"] = Annotated[for_models(Settings, enhancers), Query()]
+    curves.__annotations__["settings"] = Annotated[for_models(CurveSettings, enhancers), Query()]
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    app.post(
+        "/enhance",
+        summary="The picture, enhanced, with its metadata",
+        openapi_extra=PICTURE_BODY,
+        response_class=Response,
+        responses=WORKING | {200: {"content": dict.fromkeys(MEDIA_TYPES.values(), binary)}},
+        dependencies=guard,
+    )(enhance)
+    app.post(
+        "/curves",
+        summary="The curve maps (C, h, w) of the picture as a NumPy file, float32",
+        openapi_extra=PICTURE_BODY,
+        response_class=Response,
+        responses=WORKING | {200: {"content": {"application/x-npy": binary}}},
+        dependencies=guard,
+    )(curves)
+
+    @app.get(
+        "/models", summary="The models on offer, the default one first", responses=GUARDED, dependencies=guard
+    )
+    async def models() -> list[dict[str, Any]]:
+        return [{"name": name, **_described(enhancer)} for name, enhancer in enhancers.items()]
+
+    @app.get("/healthz", summary="The process lives", responses=documented("wrong-host"))
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get(
+        "/readyz",
+        summary="There is a free place for a picture",
+        responses=documented("wrong-host", "queue-full"),
+    )
+    async def readyz() -> dict[str, str]:
+        with workers.place():
+            return {"status": "ready"}
+
+    @app.get(
+        "/metrics",
+        summary="Counters for Prometheus",
+        response_class=Response,
+        responses=GUARDED | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        dependencies=guard,
+    )
+    async def metrics() -> Response:
+        return Response(telemetry.exposition(workers.taken), media_type=MEDIA_TYPE)
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(WEB / "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(WEB / "docs.html")
+
+    app.mount("/assets", StaticFiles(directory=WEB / "assets"))
+    return app
+
+
+def _enhance(enhancer: Enhancer, data: bytes, settings: Settings, max_pixels: int) -> tuple[bytes, str]:
+    picture = decode(data, max_pixels=max_pixels, name="the upload")
+    pixels = enhancer(picture.pixels, strength=settings.strength, denoise=settings.denoise)
+    format = format_named(settings.format) if settings.format else picture.format
+    content = encode(picture.with_pixels(pixels), format, settings.quality)
+    return content, MEDIA_TYPES[format]
+
+
+def _curves(
+    enhancer: Enhancer, data: bytes, settings: CurveSettings, max_pixels: int
+) -> tuple[bytes, dict[str, str]]:
+    maps = enhancer.curve_maps(decode(data, max_pixels=max_pixels, name="the upload").pixels)
+    file = io.BytesIO()
+    np.save(file, maps, allow_pickle=False)
+    return file.getvalue(), {"Undim-Iterations": str(enhancer.info.iterations)}
+
+
+def _described(enhancer: Enhancer) -> dict[str, Any]:
+    info = enhancer.info
+    return {
+        "version": info.version,
+        "parameters": info.parameters,
+        "licence": info.licence,
+        "training_data": info.training_data,
+        "device": enhancer.device,
+    }
+
+
+def _answer_with_problems(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> Response:
+        return error.response()
+
+    @app.exception_handler(TooManyPixelsError)
+    async def too_many_pixels(_: Request, error: TooManyPixelsError) -> Response:
+        return Problem("too-many-pixels", str(error)).response()
+
+    @app.exception_handler(InputError)
+    async def not_a_picture(_: Request, error: InputError) -> Response:
+        return Problem("not-a-picture", str(error)).response()
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        reasons = (f"{'.'.join(map(str, reason['loc'][1:]))}: {reason['msg']}" for reason in error.errors())
+        return Problem("invalid-request", "; ".join(reasons)).response()
+
+    @app.exception_handler(HTTPException)
+    async def unrouted(request: Request, error: HTTPException) -> Response:
+        kind = "method-not-allowed" if error.status_code == 405 else "not-found"
+        return Problem(
+            kind, f"{request.method} {request.url.path}; /docs lists what there is", error.headers
+        ).response()
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=499)  # nobody hears it; it is counted
+
+    @app.exception_handler(Exception)
+    async def internal(_: Request, error: Exception) -> JSONResponse:
+        logging.getLogger("undim.server").error("unexpected", exc_info=error)
+        return Problem("internal", "this is a fault of the server; its log says more").response()

@@ -1,0 +1,87 @@
+"""What one request may cost, and how many may be served at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from undim.server.problems import Problem
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Each bound has its own answer (see `undim.server.problems`). They bound the memory of the server:
+    `(concurrency + queue) * body_bytes` for uploads, about `12 * concurrency * pixels` bytes for work."""
+
+    body_bytes: int = 64 << 20
+    pixels: int = 64_000_000
+    concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
+    queue: int = 16
+    connections: int = 256
+    header_seconds: float = 10.0
+    upload_seconds: float = 60.0
+    work_seconds: float = 60.0
+
+
+class Workers:
+    """A few threads and a short queue before them; who finds it full is turned away at once.
+
+    A request holds one of `concurrency + queue` places from before its upload until its answer, so that
+    neither waiting nor uploading requests can pile up.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.taken = 0
+        self._pool = ThreadPoolExecutor(limits.concurrency, thread_name_prefix="undim")
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        places = self.limits.concurrency + self.limits.queue
+        if self.taken >= places:
+            detail = f"all {places} places are taken; try again in a second"
+            raise Problem("queue-full", detail, {"Retry-After": "1"})
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+    async def run(self, request: Request, function: Callable[[], T]) -> T:
+        """The result of `function`, called in a worker thread, if the client of `request` stays to hear it.
+
+        Where the client leaves or the time is up, a call that has not begun is taken back; one that runs
+        already cannot be stopped and keeps its thread, but no longer its place.
+        """
+        work = asyncio.wrap_future(self._pool.submit(function))
+        gone = asyncio.create_task(_disconnection(request))
+        try:
+            either: set[asyncio.Future[Any]] = {work, gone}
+            await asyncio.wait(either, timeout=self.limits.work_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            if gone.done():
+                raise ClientDisconnect
+            raise Problem(
+                "work-timeout", f"no result within {self.limits.work_seconds:g} s; send a smaller picture"
+            )
+        finally:
+            gone.cancel()
+            work.cancel()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def _disconnection(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
