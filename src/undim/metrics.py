@@ -154,40 +154,18 @@ class Metric:
         return self.compares_with == "reference"
 
 
+_DB, _UNIT = (0, math.inf), (0, 1)
+
 METRICS: dict[str, Metric] = {
-    "psnr": Metric(psnr, "reference", (0, math.inf), "higher", 2, "PSNR in dB, RGB"),
+    "psnr": Metric(psnr, "reference", _DB, "higher", 2, "PSNR in dB, RGB"),
     "ssim": Metric(ssim, "reference", (-1, 1), "higher", 4, "SSIM, RGB, Gaussian window of sigma 1.5"),
-    "gt_mean_psnr": Metric(
-        gt_mean_psnr,
-        "reference",
-        (0, math.inf),
-        "higher",
-        2,
-        "PSNR in dB after scaling to the reference's mean",
-    ),
-    "psnr_to_input": Metric(
-        psnr, "input", (0, math.inf), None, 2, "PSNR in dB between the output and its input"
-    ),
-    "mean_brightness": Metric(mean_brightness, None, (0, 1), None, 3, "Mean of all samples"),
-    "clipped_fraction": Metric(
-        clipped_fraction, None, (0, 1), "lower", 4, "Share of pixels with a blown channel"
-    ),
-    "chroma_shift": Metric(
-        chroma_shift,
-        "input",
-        (0, math.sqrt(2)),
-        "lower",
-        4,
-        "Shift of the mean chromaticity from the input's",
-    ),
+    "gt_mean_psnr": Metric(gt_mean_psnr, "reference", _DB, "higher", 2, "PSNR in dB at the reference's mean"),
+    "mean_brightness": Metric(mean_brightness, None, _UNIT, None, 3, "Mean of all samples"),
+    "clipped_fraction": Metric(clipped_fraction, None, _UNIT, "lower", 4, "Share of pixels blown out"),
+    "psnr_to_input": Metric(psnr, "input", _DB, None, 2, "PSNR in dB from the input: how much was changed"),
+    "chroma_shift": Metric(chroma_shift, "input", (0, math.sqrt(2)), "lower", 4, "Cast against the input"),
     "psnr_uint8_wrapped": Metric(
-        psnr_uint8_wrapped,
-        "reference",
-        (24, math.inf),
-        None,
-        2,
-        "A bug: PSNR with uint8 overflow",
-        on_request=True,
+        psnr_uint8_wrapped, "reference", _DB, None, 2, "PSNR with uint8 overflow: a bug", on_request=True
     ),
 }
 
