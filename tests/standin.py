@@ -35,11 +35,10 @@ def write_model(
     for layer in range(depth):
         last = layer == depth - 1
         out = channels if last else 8
-        kernel = rng.normal(0, 0.3 / wide, (out, wide, 3, 3)).astype(np.float32)
-        bias = np.zeros(out, np.float32)
-        if last:
-            kernel -= 0.3 / (9 * wide)
-            bias += 0.3
+        kernel = rng.normal(0, 1.4 / np.sqrt(9 * wide), (out, wide, 3, 3)).astype(np.float32)
+        if last:  # maps from 0.4 where it is black down to 0.1 where it is white
+            kernel = -0.3 * np.abs(kernel) / np.abs(kernel).sum(axis=(1, 2, 3), keepdims=True)
+        bias = np.full(out, 0.4 if last else 0.0, np.float32)
         target = output if last else f"x{layer}"
         weights += [numpy_helper.from_array(kernel, f"w{layer}"), numpy_helper.from_array(bias, f"b{layer}")]
         nodes.append(

@@ -38,11 +38,11 @@ DEFAULT = "undim"
 MODELS: dict[str, Pretrained] = {
     "undim": Pretrained(
         file="undim.onnx",
-        sha256="7f8135b029debf02a8e614b4f145181a320f80b351ce1ac745fcda5ca0a7dea6",
+        sha256="83be3bb572e1c4b458ce82509f510a498e72e591032370850d743b808d92e132",
         licence="Apache-2.0",
-        training_data="none: one hand-set curve, until the trained weights are here",
+        training_data="none",
         recipe="none",
-        parameters=2,
+        parameters=84,
     ),
 }
 
