@@ -1,0 +1,187 @@
+"""A recipe: everything that decides a training run, in one flat TOML file.
+
+Unknown keys and values out of range are errors that name the right ones; `--set key=value` changes single keys
+(`--set losses.exposure_released.weight=5`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from undim.errors import ConfigError
+from undim.training.losses import LOSSES
+from undim.training.models import INITIALISATIONS, MODELS
+
+Losses = dict[str, dict[str, float]]
+
+_TENSORS = {"low", "enhanced", "curve_maps"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One run.  Pictures are counted in the numeric order of their file names; slices are Python's `start:stop`."""
+
+    name: str
+    description: str
+    # what the weights are, once they ship
+    training_data: str
+    licence: str
+    # model
+    model: str = "DCENet"
+    iterations: int = 8
+    width: int = 32
+    initialisation: str = "glorot"
+    # data
+    folder: str = "."  # below --data; LOL keeps its dark pictures in low/
+    train: str = ":"
+    validation: str = "0:0"
+    test: str = ""  # where the expected numbers are measured: "eval15" or a slice of the paired data
+    image_size: int = 256  # side of the square that every picture is resized to
+    crop: int = 0  # side of a random crop of that square; 0 takes all of it
+    flip: bool = False
+    rotate: bool = False
+    exposure_jitter: float = 0.0  # stops: a picture is multiplied by 2^u, u uniform in [-jitter, jitter]
+    # losses: name -> weight, or {weight = w, ...} with arguments of the formula
+    losses: Losses = field(default_factory=dict)
+    # optimisation (Adam)
+    epochs: int = 100
+    batch: int = 8
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    gradient_clip: float = 0.0  # largest gradient norm; 0 leaves it alone
+    seed: int = 0
+    precision: str = "auto"  # of the convolutions: auto | bfloat16 | float32
+    # what a faithful run gives, by column of docs/results.md
+    expected: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _one_of("model", self.model, MODELS)
+        _one_of("initialisation", self.initialisation, INITIALISATIONS)
+        _one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
+        for key in ("iterations", "width", "image_size", "epochs", "batch"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"{key} = {getattr(self, key)}: expected 1 or more")
+        for key in ("learning_rate", "weight_decay", "gradient_clip", "exposure_jitter", "crop"):
+            if getattr(self, key) < 0:
+                raise ConfigError(f"{key} = {getattr(self, key)}: expected 0 or more")
+        if self.crop > self.image_size:
+            raise ConfigError(f"crop = {self.crop} is larger than image_size = {self.image_size}")
+        for key in ("train", "validation"):
+            parse_slice(key, getattr(self, key))
+        if not self.losses:
+            raise ConfigError(f"recipe {self.name!r} names no losses; there are: {', '.join(LOSSES)}")
+        for name, options in self.losses.items():
+            _one_of("losses", name, LOSSES)
+            parameters = inspect.signature(LOSSES[name]).parameters.keys() - _TENSORS
+            for option in options.keys() - {"weight"}:
+                _one_of(f"losses.{name}", option, parameters | {"weight"})
+            if "weight" not in options:
+                raise ConfigError(f"losses.{name} has no weight: write {name} = 1.0 or weight = 1.0")
+
+    def to_toml(self) -> str:
+        """The whole recipe, defaults included, as TOML that `load_recipe` reads back."""
+        values = dataclasses.asdict(self)
+        tables = {key: values.pop(key) for key in ("losses", "expected")}
+        lines = [f"{key} = {_toml(value)}" for key, value in values.items()]
+        for key, table in tables.items():
+            lines += ["", f"[{key}]", *(f"{name} = {_toml(value)}" for name, value in table.items())]
+        return "\n".join(lines) + "\n"
+
+
+def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and apply `key=value` changes, each value written as in TOML (bare words are strings)."""
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for change in changes:
+        _change(values, change)
+    return recipe_from(values, origin=str(path))
+
+
+def recipe_from(values: Mapping[str, Any], *, origin: str) -> Recipe:
+    """Build a recipe from parsed TOML; `origin` names the file in errors."""
+    kinds = typing.get_type_hints(Recipe)
+    values = dict(values)
+    if isinstance(losses := values.get("losses"), Mapping):
+        values["losses"] = {
+            k: dict(v) if isinstance(v, Mapping) else {"weight": v} for k, v in losses.items()
+        }
+    for key, value in values.items():
+        _one_of(f"{origin}: key", key, kinds)
+        kind = typing.get_origin(kinds[key]) or kinds[key]
+        if kind is float and type(value) is int:
+            values[key] = float(value)
+        elif type(value) is not kind:
+            raise ConfigError(
+                f"{origin}: {key} = {value!r} is a {type(value).__name__}; expected {kind.__name__}"
+            )
+    for table in ("losses", "expected"):
+        for name, entry in values.get(table, {}).items():
+            for number in entry.values() if isinstance(entry, dict) else (entry,):
+                if isinstance(number, bool) or not isinstance(number, int | float):
+                    raise ConfigError(f"{origin}: {table}.{name} = {number!r}: expected a number")
+    missing = [
+        f.name
+        for f in dataclasses.fields(Recipe)
+        if f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+        and f.name not in values
+    ]
+    if missing:
+        raise ConfigError(f"{origin}: {', '.join(missing)} missing")
+    return Recipe(**values)
+
+
+def parse_slice(key: str, text: str) -> slice:
+    """`"30:400"` -> slice(30, 400)."""
+    start, colon, stop = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return slice(int(start) if start else None, int(stop) if stop else None)
+    except ValueError:
+        raise ConfigError(f"{key} = {text!r}: expected a slice such as '0:300' or ':'") from None
+
+
+def _change(values: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {change}: expected KEY=VALUE, for example --set epochs=10")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *tables, last = key.strip().split(".")
+    for table in tables:
+        inner = values.get(table, {})
+        values[table] = values = dict(inner) if isinstance(inner, Mapping) else {"weight": inner}
+    values[last] = value
+
+
+def _one_of(what: str, name: str, known: typing.Iterable[str]) -> None:
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"{what}: unknown {name!r}{hint} There are: {', '.join(sorted(known))}")
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    return repr(value)

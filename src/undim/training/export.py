@@ -1,0 +1,92 @@
+"""From a trained net to the ONNX file that ships: written, read back, and compared before it counts."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import nn
+
+import undim
+from undim.errors import ModelError
+from undim.training.config import Recipe
+from undim.training.models import count_parameters
+
+# Largest difference between the net and its ONNX file that is accepted, in units of a curve map ([-1, 1]).
+TOLERANCE = 1e-4
+
+
+def model_metadata(recipe: Recipe, model: nn.Module) -> dict[str, str]:
+    """What a model file says of itself (the contract of `undim.runtime.ModelInfo`, and what rebuilds the net)."""
+    return {
+        "name": recipe.name,
+        "version": undim.__version__,
+        "model": recipe.model,
+        "iterations": str(recipe.iterations),
+        "width": str(recipe.width),
+        "maps_size": str(recipe.image_size),
+        "recipe": recipe.name,
+        "recipe_sha256": hashlib.sha256(recipe.to_toml().encode()).hexdigest(),
+        "training_data": recipe.training_data,
+        "licence": recipe.licence,
+        "parameters": str(count_parameters(model)),
+    }
+
+
+def export_onnx(model: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> float:
+    """Write `model` as ONNX (input `image`, output `curve_maps`, any height and width) with its metadata.
+
+    Returns the largest difference between net and file on pictures of three sizes; above `TOLERANCE` no file
+    is left and a ModelError says so.
+    """
+    path = Path(path)
+    model = model.eval()
+    example = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    sides = {2: torch.export.Dim("height", min=1), 3: torch.export.Dim("width", min=1)}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+        program = torch.onnx.export(
+            model,
+            (example,),
+            input_names=["image"],
+            output_names=["curve_maps"],
+            dynamic_shapes=(sides,),
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise ModelError("the ONNX exporter gave nothing back")
+    proto = program.model_proto
+    for key, value in metadata.items():
+        proto.metadata_props.add(key=key, value=value)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        onnx.save(proto, str(temporary))
+        difference = _difference(model, temporary)
+        if not difference <= TOLERANCE:
+            raise ModelError(
+                f"the exported file differs from the net by {difference:.2g}; at most {TOLERANCE} is accepted"
+            )
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return difference
+
+
+@torch.no_grad()
+def _difference(model: nn.Module, path: Path) -> float:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for height, width in ((48, 64), (37, 53), (1, 1)):
+        image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height))
+        (maps,) = session.run(["curve_maps"], {"image": image.numpy()})
+        worst = max(worst, float(np.abs(np.asarray(maps) - model(image).numpy()).max()))
+    return worst
