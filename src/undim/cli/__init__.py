@@ -16,6 +16,8 @@ from undim.errors import UndimError
 
 VERBS = {  # verb -> module in undim.cli; the function has the verb's name, with "_" for "-"
     "enhance": "photos",
+    "serve": "serving",
+    "export-page": "serving",
     "models": "about",
     "doctor": "about",
 }

@@ -124,9 +124,7 @@ def create_app(
         dependencies=guard,
     )(curves)
 
-    @app.get(
-        "/models", summary="The models on offer, the default one first", responses=GUARDED, dependencies=guard
-    )
+    @app.get("/models", summary="The models on offer, the default one first", responses=GUARDED, dependencies=guard)
     async def models() -> list[dict[str, Any]]:
         return [{"name": name, **_described(enhancer)} for name, enhancer in enhancers.items()]
 
@@ -173,13 +171,15 @@ def _enhance(enhancer: Enhancer, data: bytes, settings: Settings, max_pixels: in
     return content, MEDIA_TYPES[format]
 
 
-def _curves(
-    enhancer: Enhancer, data: bytes, settings: CurveSettings, max_pixels: int
-) -> tuple[bytes, dict[str, str]]:
+def _curves(enhancer: Enhancer, data: bytes, settings: CurveSettings, max_pixels: int) -> tuple[bytes, dict[str, str]]:
     maps = enhancer.curve_maps(decode(data, max_pixels=max_pixels, name="the upload").pixels)
     file = io.BytesIO()
     np.save(file, maps, allow_pickle=False)
-    return file.getvalue(), {"Undim-Iterations": str(enhancer.info.iterations)}
+    amount = settings.denoise if isinstance(settings.denoise, float) else 0.0
+    return file.getvalue(), {
+        "Undim-Iterations": str(enhancer.info.iterations),
+        "Undim-Denoise": str(amount),
+    }
 
 
 def _described(enhancer: Enhancer) -> dict[str, Any]:

@@ -18,16 +18,12 @@ async def read_picture(request: Request, limits: Limits) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type"))
     picture = _one_file(body, options.get(b"boundary", b"")) if kind == b"multipart/form-data" else body
     if not picture:
-        raise Problem(
-            "invalid-request", "the picture is empty; send its bytes as the body or as a form's one file"
-        )
+        raise Problem("invalid-request", "the picture is empty; send its bytes as the body or as a form's one file")
     return picture
 
 
 async def _read(request: Request, limits: Limits) -> bytes:
-    too_large = Problem(
-        "body-too-large", f"the upload is larger than the {limits.body_bytes} bytes allowed here"
-    )
+    too_large = Problem("body-too-large", f"the upload is larger than the {limits.body_bytes} bytes allowed here")
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limits.body_bytes:
         raise too_large

@@ -71,9 +71,7 @@ class Workers:
                 return work.result()
             if gone.done():
                 raise ClientDisconnect
-            raise Problem(
-                "work-timeout", f"no result within {self.limits.work_seconds:g} s; send a smaller picture"
-            )
+            raise Problem("work-timeout", f"no result within {self.limits.work_seconds:g} s; send a smaller picture")
         finally:
             gone.cancel()
             work.cancel()

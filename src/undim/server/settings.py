@@ -16,9 +16,7 @@ class CurveSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str
-    denoise: Annotated[Denoise, Field(description="noise filtered away before the curve amplifies it")] = (
-        "auto"
-    )
+    denoise: Annotated[Denoise, Field(description="noise filtered away before the curve amplifies it")] = "auto"
 
 
 class Settings(CurveSettings):

@@ -74,16 +74,12 @@ def refuse_foreign(method: str, headers: Headers, hosts: Collection[str]) -> Non
     """
     host = headers.get("host", "")
     if "*" not in hosts and not _is_address_or_known(host, hosts):
-        raise Problem(
-            "wrong-host", f"no host {host!r} here; start the server with --allow-host for each of its names"
-        )
+        raise Problem("wrong-host", f"no host {host!r} here; start the server with --allow-host for each of its names")
     if method in ("GET", "HEAD"):
         return
     site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
     if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc != host):
-        raise Problem(
-            "cross-site", "a page of another site may not use this server; open the server's own page"
-        )
+        raise Problem("cross-site", "a page of another site may not use this server; open the server's own page")
 
 
 def _is_address_or_known(host: str, hosts: Collection[str]) -> bool:

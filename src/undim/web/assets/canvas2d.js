@@ -1,0 +1,46 @@
+// Before and after without WebGL: the worker walks the curve over a smaller picture, and a plain canvas shows both.
+
+import { DENOISE_EPS } from "./denoise.js";
+
+/** The same interface as glRenderer; `call` reaches the worker, `redraw` asks the viewer to draw again. */
+export function canvasRenderer(canvas, call, redraw) {
+  const context = canvas.getContext("2d");
+  let shown = {}, before, after, working = false;
+
+  async function walk(scene, strength) {
+    working = true;
+    const eps = DENOISE_EPS * scene.denoise;
+    const enhanced = scene.curves ? await call("enhance", scene.picture, scene.curves, strength, eps) : scene.picture;
+    if (scene.picture !== shown.picture) before = drawable(scene.picture);
+    after = drawable(enhanced);
+    shown = { ...scene, strength };
+    working = false;
+    redraw();
+  }
+
+  return {
+    longSide: 1024,
+    draw(scene, { scale, x, y, divider }, strength) {
+      if (!scene.picture) return;
+      const same = ["picture", "curves", "filtered"].every((key) => scene[key] === shown[key]);
+      if (!(same && strength === shown.strength) && !working) walk({ ...scene }, strength);
+      context.clearRect(0, 0, canvas.width, canvas.height);
+      if (scene.picture !== shown.picture) return;
+      const { width, height } = scene.picture;
+      for (const [source, left, right] of [[before, 0, divider], [after, divider, canvas.width]]) {
+        context.save();
+        context.beginPath();
+        context.rect(left, 0, right - left, canvas.height);
+        context.clip();
+        context.drawImage(source, x, y, width * scale, height * scale);
+        context.restore();
+      }
+    },
+  };
+}
+
+function drawable({ data, width, height }) {
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(data), width, height), 0, 0);
+  return canvas;
+}

@@ -1,0 +1,52 @@
+// The whole picture on the processor: filter, then curve, band by band so that memory stays bounded.
+
+import { curveWalker } from "./curves.js";
+import { filterRows } from "./denoise.js";
+
+const BAND_PIXELS = 1 << 18;
+
+/** Calls use(x, top, bottom) for band after band, x Float32Array (rows, width, 3): the picture, filtered if eps > 0. */
+function forBands(picture, eps, use) {
+  const { data, width, height } = picture;
+  const rows = Math.max(16, Math.ceil(BAND_PIXELS / width));
+  for (let top = 0; top < height; top += rows) {
+    const bottom = Math.min(top + rows, height);
+    use(eps > 0 ? filterRows(picture, top, bottom, eps) : unit(data, top * width, bottom * width), top, bottom);
+  }
+}
+
+function unit(data, start, end) {
+  const x = new Float32Array(3 * (end - start));
+  for (let i = start, at = 0; i < end; i++, at += 3) {
+    for (let c = 0; c < 3; c++) x[at + c] = data[4 * i + c] / 255;
+  }
+  return x;
+}
+
+/** The enhanced RGBA samples of a picture { data, width, height }; alpha is kept, strength 0 is the picture itself. */
+export function enhance(picture, curves, strength, eps) {
+  const { data, width, height } = picture, out = new Uint8ClampedArray(data);
+  if (strength === 0) return out;
+  const walk = curveWalker(curves, strength, width, height);
+  forBands(picture, eps, (x, top) => {
+    walk(x, top);
+    for (let at = 0, i = 4 * top * width; at < x.length; at += 3, i += 4) {
+      for (let c = 0; c < 3; c++) {
+        out[i + c] = Math.min(Math.floor(x[at + c] * 255 + 0.5), data[i + c] < 255 ? 254 : 255);
+      }
+    }
+  });
+  return out;
+}
+
+/** The filtered picture for the preview, 10 bits per channel as WebGL's UNSIGNED_INT_2_10_10_10_REV. */
+export function filtered10(picture, eps) {
+  const out = new Uint32Array(picture.width * picture.height);
+  forBands(picture, eps, (x, top) => {
+    for (let at = 0, i = top * picture.width; at < x.length; at += 3, i++) {
+      const [r, g, b] = [x[at], x[at + 1], x[at + 2]];
+      out[i] = Math.round(r * 1023) | (Math.round(g * 1023) << 10) | (Math.round(b * 1023) << 20) | (3 << 30);
+    }
+  });
+  return out;
+}

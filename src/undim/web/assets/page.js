@@ -1,0 +1,252 @@
+// The page: which pictures there are, which one is shown, and what the controls say.
+
+import { canvasRenderer } from "./canvas2d.js";
+import { DENOISE_EPS } from "./denoise.js";
+import { glRenderer } from "./gl.js";
+import { callable } from "./remote-calls.js";
+import { Viewer } from "./viewer.js";
+import { zip } from "./zip.js";
+
+const SUFFIXES = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/avif": "avif", "image/bmp": "bmp" };
+const $ = (id) => document.getElementById(id);
+
+const backend = await import(document.documentElement.dataset.backend === "device" ? "../device/device.js" : "./server.js");
+const call = callable(new Worker(new URL("worker.js", import.meta.url), { type: "module" }));
+const renderer = glRenderer($("canvas")) ?? canvasRenderer($("canvas"), call, () => viewer.redraw());
+const viewer = new Viewer($("stage"), renderer);
+
+const pictures = []; // { file, name, settings: { model, strength, denoise }, item }
+let settings = { model: "", strength: 1, denoise: "auto" }; // what the next picture begins with
+let current = null; // the picture that is shown, with { preview, size }
+let turn = 0; // counts what was asked for, so that late answers are dropped
+
+// Pictures
+
+function add(files) {
+  const added = [...files].map((file) => ({ file, name: file.name || "picture", settings: { ...settings } }));
+  if (!added.length) return;
+  for (const picture of added) {
+    picture.item = stripItem(picture);
+    $("strip").append(picture.item);
+  }
+  pictures.push(...added);
+  refreshLists();
+  show(added[0]);
+}
+
+function remove(picture) {
+  const index = pictures.indexOf(picture);
+  pictures.splice(index, 1);
+  URL.revokeObjectURL(picture.item.querySelector("img").src);
+  picture.item.remove();
+  refreshLists();
+  if (current === picture) show(pictures[Math.min(index, pictures.length - 1)] ?? null);
+}
+
+async function show(picture) {
+  current = picture;
+  for (const { item } of pictures) item.querySelector("button").ariaCurrent = String(item === picture?.item);
+  if (!picture) return void turn++;
+  settings = picture.settings;
+  showSettings();
+  const mine = ++turn;
+  await attempt(`${picture.name} cannot be shown.`, async () => {
+    viewer.show({});
+    const { picture: preview, size } = await decoded(picture);
+    if (mine !== turn) return;
+    Object.assign(picture, { size, file: picture.file });
+    $("canvas").ariaLabel = `${picture.name}, before on the left, after on the right`;
+    viewer.show({ picture: preview });
+    await update(picture);
+  });
+}
+
+/** Asks for the curves of the shown picture again: its model or denoising changed. */
+async function update(picture) {
+  const mine = ++turn, { picture: preview } = viewer.scene;
+  await attempt(`${picture.name} could not be brightened.`, async () => {
+    const { curves, denoise } = await backend.curves(picture.file, picture.settings);
+    const filtered = denoise > 0 ? await call("filtered10", preview, DENOISE_EPS * denoise) : null;
+    if (mine !== turn) return;
+    viewer.show({ picture: preview, curves, filtered, denoise });
+    if (picture.settings.denoise === "auto") $("denoise").value = denoise;
+    say(`${picture.name} is ready`);
+  });
+}
+
+/** The samples to look at; what this browser cannot read, such as HEIC, the server may. */
+async function decoded(picture) {
+  try {
+    return await call("decode", picture.file, renderer.longSide);
+  } catch {
+    return call("decode", await backend.viewable(picture.file, picture.settings.model), renderer.longSide);
+  }
+}
+
+// Downloads
+
+async function download(picture) {
+  say(`Preparing ${picture.name}`);
+  await attempt(`${picture.name} could not be saved.`, async () => {
+    const blob = await backend.enhanced(picture.file, picture.settings);
+    save(blob, outputName(picture, blob));
+    say(`${picture.name} was saved`);
+  });
+}
+
+async function downloadAll() {
+  const files = [], failed = [];
+  for (const picture of pictures) {
+    say(`Preparing ${files.length + failed.length + 1} of ${pictures.length}`);
+    try {
+      const blob = await backend.enhanced(picture.file, picture.settings);
+      files.push({ name: outputName(picture, blob), bytes: new Uint8Array(await blob.arrayBuffer()) });
+    } catch (error) {
+      failed.push(`${picture.name}: ${error.message}`);
+    }
+  }
+  if (files.length) save(zip(files), "undim.zip");
+  say(`${files.length} of ${pictures.length} pictures were saved`);
+  if (failed.length) trouble(failed.join(" "));
+}
+
+function outputName({ name }, blob) {
+  return `${name.replace(/\.[^.]*$/, "")}.undim.${SUFFIXES[blob.type] ?? "png"}`;
+}
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+// What is to be seen
+
+function refreshLists() {
+  const several = pictures.length > 1;
+  document.body.toggleAttribute("data-empty", !pictures.length);
+  $("strip").hidden = $("download-all").hidden = $("same").hidden = !several;
+}
+
+function stripItem(picture) {
+  const item = document.createElement("li"), open = document.createElement("button");
+  const image = document.createElement("img"), close = document.createElement("button");
+  image.src = URL.createObjectURL(picture.file);
+  image.alt = open.title = picture.name;
+  close.textContent = "×";
+  close.ariaLabel = `Remove ${picture.name}`;
+  open.type = close.type = "button";
+  open.append(image);
+  open.addEventListener("click", () => show(picture));
+  close.addEventListener("click", () => remove(picture));
+  item.append(open, close);
+  return item;
+}
+
+function showSettings() {
+  $("strength").value = settings.strength;
+  $("denoise-auto").checked = settings.denoise === "auto";
+  if (settings.denoise !== "auto") $("denoise").value = settings.denoise;
+  $("model").value = settings.model;
+  $("strength-value").value = percent(settings.strength);
+  $("denoise-value").value = settings.denoise === "auto" ? "auto" : percent(settings.denoise);
+  $("strength").ariaValueText = percent(settings.strength);
+  viewer.strength = settings.strength;
+  viewer.redraw();
+}
+
+function percent(value) {
+  return `${Math.round(100 * value)} %`;
+}
+
+function say(text) {
+  $("status").textContent = text;
+}
+
+function trouble(text) {
+  $("trouble").hidden = false;
+  $("trouble").querySelector("p").textContent = text;
+}
+
+/** Runs what may fail and says in plain words what did. */
+async function attempt(what, action) {
+  document.body.dataset.busy = Number(document.body.dataset.busy ?? 0) + 1;
+  $("trouble").hidden = true;
+  try {
+    await action();
+  } catch (error) {
+    trouble(`${what} ${error.message}`);
+  } finally {
+    document.body.dataset.busy -= 1;
+  }
+}
+
+// What the user does
+
+function change(values) {
+  Object.assign(settings, values);
+  showSettings();
+}
+
+let pause;
+function changeAndUpdate(values) {
+  change(values);
+  clearTimeout(pause);
+  if (current) pause = setTimeout(update, 150, current);
+}
+
+$("strength").addEventListener("input", (event) => change({ strength: event.target.valueAsNumber }));
+$("strength").addEventListener("dblclick", () => change({ strength: 1 }));
+$("denoise").addEventListener("input", (event) => changeAndUpdate({ denoise: event.target.valueAsNumber }));
+$("denoise-auto").addEventListener("change", (event) =>
+  changeAndUpdate({ denoise: event.target.checked ? "auto" : $("denoise").valueAsNumber }));
+$("model").addEventListener("change", (event) => changeAndUpdate({ model: event.target.value }));
+$("same").addEventListener("click", () => {
+  for (const picture of pictures) Object.assign(picture.settings, settings);
+  say("All pictures have these settings");
+});
+$("controls").addEventListener("submit", (event) => event.preventDefault());
+$("download").addEventListener("click", () => download(current));
+$("download-all").addEventListener("click", downloadAll);
+$("trouble").querySelector("button").addEventListener("click", () => ($("trouble").hidden = true));
+for (const button of document.querySelectorAll("[data-choose]")) button.addEventListener("click", () => $("files").click());
+$("files").addEventListener("change", (event) => {
+  add(event.target.files);
+  event.target.value = "";
+});
+document.addEventListener("paste", (event) => add(event.clipboardData.files));
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    const inside = kind === "dragover" || kind === "dragenter";
+    document.body.toggleAttribute("data-dropping", inside && event.dataTransfer.types.includes("Files"));
+    if (kind === "drop") add(event.dataTransfer.files);
+  });
+}
+$("theme").addEventListener("click", () => {
+  const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
+  document.documentElement.dataset.theme = localStorage.theme = dark ? "light" : "dark";
+});
+
+// Beginning
+
+document.documentElement.dataset.theme =
+  localStorage.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+$("promise").textContent = backend.promise;
+backend.connect({
+  call,
+  ask: () =>
+    new Promise((resolve) => {
+      $("ask-token").addEventListener("close", () => resolve($("token").value), { once: true });
+      $("ask-token").showModal();
+    }),
+});
+await attempt("undim cannot begin.", async () => {
+  const models = await backend.models();
+  settings.model = models[0].name;
+  $("model").append(...models.map(({ name }) => new Option(name)));
+  $("model-control").hidden = models.length < 2;
+});
+document.body.dataset.ready = "";

@@ -1,0 +1,54 @@
+// The worker that holds pixels: decodes, filters, enhances and writes pictures off the page's thread.
+// Messages: { id, call, args } -> { id, result } or { id, error }.
+
+import { enhance, filtered10 } from "./enhance.js";
+import { jpegWithMetadata, pngCarried, sniff, webpWithMetadata } from "./metadata.js";
+import { encodePng } from "./png.js";
+import { thumbnail } from "./thumbnail.js";
+
+const calls = {
+  /** The RGBA samples of a file, upright and as they are stored (no colour conversion), at most `longSide` long. */
+  async decode(file, longSide = Infinity) {
+    const options = { colorSpaceConversion: "none", imageOrientation: "from-image" };
+    const bitmap = await createImageBitmap(file, options);
+    const { width, height } = bitmap, scale = Math.min(1, longSide / Math.max(width, height));
+    const canvas = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.imageSmoothingQuality = "high";
+    context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    bitmap.close();
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    return { picture: { data, width: canvas.width, height: canvas.height }, size: { width, height } };
+  },
+
+  filtered10,
+  enhance: (picture, curves, strength, eps) => ({ ...picture, data: enhance(picture, curves, strength, eps) }),
+  thumbnail,
+
+  /** The enhanced file in the format of the original where the browser can write it, else PNG. */
+  async enhanceFile(file, curves, strength, eps) {
+    const { picture } = await calls.decode(file);
+    const enhanced = { ...picture, data: enhance(picture, curves, strength, eps) };
+    const original = new Uint8Array(await file.arrayBuffer()), format = sniff(original);
+    if (format === "jpg") return jpegWithMetadata(await browserEncoded(enhanced, "image/jpeg", 0.92), original);
+    if (format === "webp") {
+      const encoded = await browserEncoded(enhanced, "image/webp", 0.9);
+      if (sniff(encoded) === "webp") return webpWithMetadata(encoded, original, picture.width, picture.height);
+    }
+    return encodePng(enhanced, format === "png" ? pngCarried(original) : []);
+  },
+};
+
+async function browserEncoded({ data, width, height }, type, quality) {
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);
+  return new Uint8Array(await (await canvas.convertToBlob({ type, quality })).arrayBuffer());
+}
+
+addEventListener("message", async ({ data: { id, call, args } }) => {
+  try {
+    postMessage({ id, result: await calls[call](...args) });
+  } catch (error) {
+    postMessage({ id, error: String(error.message ?? error) });
+  }
+});
