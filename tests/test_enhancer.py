@@ -105,9 +105,7 @@ def test_arrays_that_are_no_image_are_refused(enhancer: Enhancer, image: np.ndar
             use(image)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"strength": -0.1}, {"strength": 2}, {"denoise": 1.1}, {"denoise": "much"}]
-)
+@pytest.mark.parametrize("wrong", [{"strength": -0.1}, {"strength": 2}, {"denoise": 1.1}, {"denoise": "much"}])
 def test_arguments_out_of_range_are_refused(enhancer: Enhancer, wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="expected"):
         enhancer(dark(), **wrong)
@@ -126,9 +124,14 @@ def test_bytes_give_bytes_of_the_same_format(enhancer: Enhancer) -> None:
     assert np.asarray(opened).mean() > 1.5 * image.mean()
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
+@pytest.mark.parametrize(("mode", "out"), [("P", "RGB"), ("1", "L"), ("CMYK", "RGB")])
+def test_a_pil_image_that_cannot_hold_the_result(enhancer: Enhancer, mode: str, out: str) -> None:
+    assert enhancer(Image.fromarray(dark()).convert(mode)).mode == out
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "I;16"])
 def test_a_pil_image_keeps_its_mode(enhancer: Enhancer, mode: str) -> None:
-    image = Image.fromarray(dark()).convert(mode)
+    image = Image.fromarray(dark(dtype=np.uint16)[..., 0]) if mode == "I;16" else Image.fromarray(dark()).convert(mode)
     image.info["icc_profile"] = b"profile"
     bright = enhancer(image)
     assert (bright.mode, bright.size) == (mode, image.size)

@@ -8,20 +8,22 @@ every pixel of the image; `maps="full"` estimates at the image's own size instea
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 import PIL.Image
 
 from undim import images
 from undim.curves import MAXIMUM, Float32, Image, apply_curves, check_image, to_unit
-from undim.denoise import guided_filter
+from undim.denoise import filter_and_apply
 from undim.errors import InputError, OutputError
-from undim.images.decode import unpack
-from undim.images.encode import pack
+from undim.images.decode import split
+from undim.images.encode import join
+from undim.images.pillow import pack, unpack
 from undim.pretrained import DEFAULT
 from undim.runtime import CurveEstimator
 
@@ -90,8 +92,9 @@ class Enhancer:
         if isinstance(image, np.ndarray):
             return self._enhance(image, strength, denoise)
         if isinstance(image, PIL.Image.Image):
-            pixels, alpha, grey = unpack(image)
-            enhanced = pack(self._enhance(pixels, strength, denoise), alpha, grey)
+            samples = unpack(image.convert("RGB") if image.mode == "CMYK" else image)
+            pixels, alpha, grey = split(samples)
+            enhanced = pack(join(self._enhance(pixels, strength, denoise), alpha, grey))
             enhanced.info = dict(image.info)
             return enhanced
         picture = images.decode(image)
@@ -105,45 +108,37 @@ class Enhancer:
         format = images.format_named(target.suffix) if output else None
         return images.write_atomically(target, images.encode(picture, format), overwrite=True)
 
-    def _enhance(self, image: Image, strength: float, denoise: Denoise) -> Image:
-        check_image(image)
-        amount = _denoise_amount(denoise)
-        if strength == 0:
-            return image.copy()
-        if amount > 0:
-            image = guided_filter(image, eps=4e-4 * amount)
-        if self.maps != "full":
-            return self._apply(image, self.curve_maps(image), strength)
-        enhanced = np.empty_like(image)
-        for tile, maps in self._tiles(image):
-            enhanced[tile] = self._apply(image[tile], maps, strength)
-        return enhanced
-
     def curve_maps(self, image: Image) -> Float32:
         """The curve maps (C, h, w) in [-1, 1] that the model estimates for an image, at strength 1."""
         check_image(image)
         if self.maps != "full":
             return self._estimator(thumbnail(image, self.maps))
-        tiles = list(self._tiles(image))
+        tiles = [(tile, self._estimator(to_unit(image[tile.around]))) for tile in _tiles(*image.shape[:2])]
         whole = np.empty((tiles[0][1].shape[0], *image.shape[:2]), np.float32)
-        for (rows, columns), maps in tiles:
-            whole[:, rows, columns] = maps
+        for tile, maps in tiles:
+            whole[:, *tile.core] = maps[:, *tile.inner]
         return whole
 
-    def _tiles(self, image: Image) -> Iterator[tuple[tuple[slice, slice], Float32]]:
-        """The maps at the image's own size, tile by tile: (where the tile lies, its maps)."""
-        height, width = image.shape[:2]
-        for top in range(0, height, TILE):
-            for left in range(0, width, TILE):
-                rows, columns = slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
-                y, x = max(top - HALO, 0), max(left - HALO, 0)
-                maps = self._estimator(to_unit(image[y : rows.stop + HALO, x : columns.stop + HALO]))
-                yield (rows, columns), maps[:, top - y : rows.stop - y, left - x : columns.stop - x]
+    def apply(self, image: Image, curve_maps: Float32, *, strength: float = 1.0, denoise: Denoise = "auto") -> Image:
+        """The second half of the path: an image brightened by curve maps that this model gave."""
+        eps = _filter_eps(denoise)
+        if strength == 0:
+            return image.copy()
+        n, threads = self.info.iterations, self.threads
+        if eps > 0:
+            return filter_and_apply(image, curve_maps, iterations=n, strength=strength, eps=eps, threads=threads)
+        return apply_curves(image, curve_maps, iterations=n, strength=strength, threads=threads)
 
-    def _apply(self, image: Image, maps: Float32, strength: float) -> Image:
-        return apply_curves(
-            image, maps, iterations=self.info.iterations, strength=strength, threads=self.threads
-        )
+    def _enhance(self, image: Image, strength: float, denoise: Denoise) -> Image:
+        check_image(image)
+        if self.maps != "full":
+            return self.apply(image, self.curve_maps(image), strength=strength, denoise=denoise)
+        enhanced = np.empty_like(image)
+        for tile in _tiles(*image.shape[:2]):
+            around = image[tile.around]
+            bright = self.apply(around, self._estimator(to_unit(around)), strength=strength, denoise=denoise)
+            enhanced[tile.core] = bright[tile.inner]
+        return enhanced
 
 
 @overload
@@ -156,9 +151,7 @@ def enhance(
     output: str | Path | None = ...,
 ) -> Path: ...
 @overload
-def enhance(
-    image: Picture, *, model: str | Path = ..., strength: float = ..., denoise: Denoise = ...
-) -> Picture: ...
+def enhance(image: Picture, *, model: str | Path = ..., strength: float = ..., denoise: Denoise = ...) -> Picture: ...
 
 
 def enhance(
@@ -198,10 +191,31 @@ def thumbnail(image: Image, long_side: int) -> Float32:
     return boxes
 
 
-def _denoise_amount(denoise: Denoise) -> float:
+class Tile(NamedTuple):
+    """A part of an image: where it lies, where it lies with its halo, and where it lies in the latter."""
+
+    core: tuple[slice, slice]
+    around: tuple[slice, slice]
+    inner: tuple[slice, slice]
+
+
+def _tiles(height: int, width: int) -> Iterator[Tile]:
+    def cut(length: int) -> list[tuple[slice, slice, slice]]:
+        cuts = []
+        for start in range(0, length, TILE):
+            stop, first = min(start + TILE, length), max(start - HALO, 0)
+            cuts.append((slice(start, stop), slice(first, stop + HALO), slice(start - first, stop - first)))
+        return cuts
+
+    for rows, columns in itertools.product(cut(height), cut(width)):
+        yield Tile(*zip(rows, columns, strict=True))
+
+
+def _filter_eps(denoise: Denoise) -> float:
+    """The guided filter's eps: at full amount the null model's, 4e-4."""
     if isinstance(denoise, str):
         if denoise in ("auto", "off"):
             return 0.0
     elif 0 <= denoise <= 1:
-        return float(denoise)
+        return 4e-4 * denoise
     raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off' or a number from 0 to 1")
