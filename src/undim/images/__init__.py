@@ -2,16 +2,23 @@
 
 from .atomic import write_atomically
 from .decode import decode
-from .encode import EXTENSIONS, encode, format_named
-from .picture import MAX_PIXELS, JpegCoding, Picture
+from .edge import from_array, from_pil, to_array, to_pil
+from .encode import EXTENSIONS, RAW_EXTENSIONS, encode, format_named
+from .picture import MAX_PIXELS, JpegCoding, Metadata, Picture
 
 __all__ = [
     "EXTENSIONS",
     "MAX_PIXELS",
+    "RAW_EXTENSIONS",
     "JpegCoding",
+    "Metadata",
     "Picture",
     "decode",
     "encode",
     "format_named",
+    "from_array",
+    "from_pil",
+    "to_array",
+    "to_pil",
     "write_atomically",
 ]

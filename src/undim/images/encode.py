@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import Any
 
 import numpy as np
-from PIL import Image, PngImagePlugin
 
-from ..errors import InputError
-from . import metadata
-from .picture import Picture, Pixels
+from ..errors import InputError, OutputError
+from . import colour, exif, extras, pillow, png, tiff, vips
+from .colour import Pixels, in_depth
+from .picture import Metadata, Picture
 
 EXTENSIONS = {
     ".jpg": "JPEG",
@@ -19,30 +20,60 @@ EXTENSIONS = {
     ".jfif": "JPEG",
     ".png": "PNG",
     ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
     ".avif": "AVIF",
     ".bmp": "BMP",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
 }
-"""Suffix to format; the first suffix of a format is the one that new files get."""
-DEFAULT_QUALITY = {"JPEG": 92, "WEBP": 90, "AVIF": 85}
-_LONGEST_SEGMENT = 65533
+"""Suffix to the format that is written; the first suffix of a format is the one that new files get."""
+RAW_EXTENSIONS = (".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw")
+"""Suffixes of camera raw files, which are read but never written: their pictures become TIFF files."""
+
+_DEPTHS = {
+    "JPEG": (np.uint8,),
+    "WEBP": (np.uint8,),
+    "AVIF": (np.uint8,),
+    "BMP": (np.uint8,),
+    "PNG": (np.uint8, np.uint16),
+    "HEIF": (np.uint8, np.uint16),
+    "TIFF": (np.uint8, np.uint16, np.float32),
+}
+_QUALITY = {"JPEG": 92, "WEBP": 90, "AVIF": 85, "HEIF": 90}
+_NO_ALPHA, _NO_GREY_PROFILE = ("JPEG", "BMP"), ("WEBP", "AVIF", "HEIF", "BMP")
+_LONGEST_SEGMENT = 65_000
 
 
 def encode(
     picture: Picture, format: str | None = None, quality: int | None = None, *, strip_gps: bool = False
 ) -> bytes:
-    """The picture as a file of `format` (default: its own) with its metadata.
+    """The picture as a file with its metadata.
 
-    `quality` 1 to 100 applies to JPEG, WebP and AVIF; by default a JPEG keeps its tables and subsampling,
-    a lossless WebP stays lossless. `strip_gps` takes the place of the shot out of EXIF and XMP.
+    format     "jpeg", "png" ... ; default: the format of the picture, TIFF for camera raw files
+    quality    1 to 100 for JPEG, WebP, AVIF and HEIC; by default a JPEG keeps its quantisation tables and
+               subsampling and a lossless WebP stays lossless
+    strip_gps  leave out where the picture was taken, in EXIF and XMP
+
+    The depth is that of the file it came from, or the next one that the format can hold. JPEG and BMP cannot
+    hold alpha: it is dropped. Raises InputError for a format or quality that is none.
     """
-    format = format_named(format) if format else picture.format
+    format = format_named(format) if format else "TIFF" if picture.format == "RAW" else picture.format
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"got quality {quality}, expected 1 to 100")
-    image = pack(picture.pixels, None if format in ("JPEG", "BMP") else picture.alpha, picture.grey)
-    options = _coding(picture, format, quality) | _carried(picture, format, strip_gps)
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
+    samples, metadata = _samples(picture, format)
+    if strip_gps:
+        metadata = _without_gps(metadata)
+    if format == "TIFF":
+        return tiff.with_metadata(vips.write_tiff(samples, picture.alpha is not None), metadata)
+    if format == "PNG" and samples.dtype == np.uint16:
+        return png.with_metadata(vips.write_png(samples, picture.alpha is not None), metadata)
+    if format == "HEIF":
+        return extras.write_heif(samples, metadata, quality or _QUALITY[format])
+    options = _coding(picture, format, quality)
+    if format == "PNG":
+        return png.with_metadata(_saved(samples, format, options), metadata)
+    return _saved(samples, format, options | _carried(picture, metadata, format, strip_gps))
 
 
 def format_named(name: str) -> str:
@@ -54,14 +85,50 @@ def format_named(name: str) -> str:
     return format
 
 
-def pack(pixels: Pixels, alpha: Pixels | None, grey: bool) -> Image.Image:
-    """RGB pixels of 8 bits, and alpha, as a Pillow image of mode RGB, RGBA, L or LA."""
-    image = Image.fromarray(np.ascontiguousarray(pixels))
+def _samples(picture: Picture, format: str) -> tuple[Pixels, Metadata]:
+    """The samples (H, W, C) as they are to be stored, and the metadata with the profile that they are in."""
+    pixels, metadata = picture.pixels, picture.metadata
+    if format in _NO_GREY_PROFILE and colour.profile_space(metadata.icc_profile) == "GRAY":
+        metadata = dataclasses.replace(metadata, icc_profile=None)  # working tones are sRGB's
+    elif picture.tone is not None:
+        pixels = picture.tone.to_file(pixels)
+    depth = _depth(picture, format)
+    pixels = in_depth(pixels, depth)
+    if format == "BMP" and metadata.icc_profile is not None:
+        pixels, _ = vips.to_srgb(pixels, metadata.icc_profile)
+    alpha = None if picture.alpha is None or format in _NO_ALPHA else in_depth(picture.alpha, depth)
+    return join(pixels, alpha, picture.grey), metadata
+
+
+def _depth(picture: Picture, format: str) -> np.dtype[Any]:
+    depth = picture.pixels.dtype if picture.tone is None else picture.tone.depth
+    return depth if depth in _DEPTHS[format] else np.dtype(_DEPTHS[format][-1])
+
+
+def join(pixels: Pixels, alpha: Pixels | None, grey: bool) -> Pixels:
+    """RGB pixels and alpha as samples (H, W, C): one colour channel where the picture is grey.
+
+    Grey is the luma (299 R + 587 G + 114 B) / 1000 of ITU-R BT.601, which leaves equal channels as they are.
+    """
     if grey:
-        image = image.convert("L")
-    if alpha is not None:
-        image.putalpha(Image.fromarray(alpha))
-    return image
+        red, green, blue = (pixels[..., channel] for channel in range(3))
+        if pixels.dtype.kind == "f":
+            luma = red + (green - red) * np.float32(0.587) + (blue - red) * np.float32(0.114)
+        else:
+            luma = (red.astype(np.uint32) * 299 + green * np.uint32(587) + blue * np.uint32(114) + 500) // 1000
+        pixels = luma.astype(pixels.dtype)[..., None]
+    return pixels if alpha is None else np.dstack((pixels, alpha))
+
+
+def _saved(samples: Pixels, format: str, options: dict[str, Any]) -> bytes:
+    file = io.BytesIO()
+    image = pillow.pack(samples)
+    del samples
+    try:
+        image.save(file, format, **options)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{image.width} x {image.height} pixels cannot be written as {format}: {error}") from error
+    return file.getvalue()
 
 
 def _coding(picture: Picture, format: str, quality: int | None) -> dict[str, Any]:
@@ -69,33 +136,36 @@ def _coding(picture: Picture, format: str, quality: int | None) -> dict[str, Any
     if format == "JPEG" and quality is None and picture.jpeg is not None:
         return {"qtables": picture.jpeg.tables, "subsampling": picture.jpeg.subsampling}
     if format == "JPEG":
-        return {"quality": quality or DEFAULT_QUALITY[format], "subsampling": 0}
+        return {"quality": quality or _QUALITY[format], "subsampling": 0}
     if format == "WEBP" and quality is None and picture.lossless:
         return {"lossless": True}
-    return {"quality": quality or DEFAULT_QUALITY[format]} if format in DEFAULT_QUALITY else {}
+    if format == "AVIF":
+        return {"quality": quality or _QUALITY[format], "subsampling": "4:4:4"}
+    return {"quality": quality or _QUALITY[format]} if format in _QUALITY else {}
 
 
-def _carried(picture: Picture, format: str, strip_gps: bool) -> dict[str, Any]:
+def _carried(picture: Picture, metadata: Metadata, format: str, strip_gps: bool) -> dict[str, Any]:
     """The metadata, as Pillow's writer of the format wants it."""
-    exif, xmp = picture.exif, picture.xmp
-    segments = picture.jpeg.segments if picture.jpeg is not None else b""
-    if strip_gps:
-        exif = metadata.without_tag(exif, metadata.GPS_IFD) if exif else None
-        xmp = metadata.xmp_without_gps(xmp) if xmp else None
-        segments = b"" if b"GPS" in segments else segments
-    if exif and format == "AVIF":
-        # Pillow would rebuild a block that names an orientation, and lose maker notes on the way.
-        exif = metadata.without_tag(exif, metadata.ORIENTATION)
-    options: dict[str, Any] = {"icc_profile": picture.icc_profile, "dpi": picture.dpi}
+    block, xmp = metadata.exif, metadata.xmp
+    options: dict[str, Any] = {"dpi": metadata.dpi}
     if format == "BMP":
-        del options["icc_profile"]
-    elif format == "PNG":
-        text = PngImagePlugin.PngInfo()
-        if xmp:
-            text.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-        options |= {"exif": exif, "pnginfo": text}
+        pass
     elif format == "JPEG":
-        options |= {"exif": b"Exif\0\0" + exif if exif else b"", "xmp": xmp, "extra": segments}
+        segments = picture.jpeg.segments if picture.jpeg is not None else b""
+        if strip_gps and b"GPS" in segments:
+            segments = b""
+        options |= {"exif": b"Exif\0\0" + block if block else None, "xmp": xmp, "extra": segments}
+        options |= {"icc_profile": metadata.icc_profile}
     else:
-        options |= {"exif": exif, "xmp": xmp}
+        # Pillow's AVIF writer would rebuild a block that names an orientation, and lose maker notes.
+        block = exif.without_tag(block, exif.ORIENTATION) if block and format == "AVIF" else block
+        options |= {"exif": block, "xmp": xmp, "icc_profile": metadata.icc_profile}
     return {key: value for key, value in options.items() if value is not None}
+
+
+def _without_gps(metadata: Metadata) -> Metadata:
+    return dataclasses.replace(
+        metadata,
+        exif=exif.without_tag(metadata.exif, exif.GPS_IFD) if metadata.exif else None,
+        xmp=exif.xmp_without_gps(metadata.xmp) if metadata.xmp else None,
+    )

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..errors import InputError, TooManyPixelsError
-
-Pixels = NDArray[Any]
-"""An array of `uint8`, `uint16` or `float32` in [0, 1]."""
-
-DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
+from ..errors import InputError
+from .colour import Pixels, Tone
 
 MAX_PIXELS = 250_000_000
 """Pictures of more pixels are refused as decompression bombs unless the caller raises the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a file says about its picture.
+
+    `exif` is a bare TIFF structure. In a `Picture` its orientation is 1 and it holds no thumbnail.
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    icc_profile: bytes | None = None
+    dpi: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,9 @@ class JpegCoding:
 class Picture:
     """One upright photograph: RGB pixels (H, W, 3), and what the file said about them.
 
-    `grey` tells that the three channels are copies of one; `alpha` (H, W) is straight, in the dtype of the
-    pixels. `exif` is a bare TIFF structure whose orientation is 1 and which holds no thumbnail.
+    `pixels` are uint8, uint16 or float32 in [0, 1], with sRGB's tone curve and the primaries of the profile;
+    `tone` leads back to the file's own tone curve and depth, None where that is nothing to do. `grey` tells
+    that the three channels are copies of one; `alpha` (H, W) is straight, in the depth of the file.
     """
 
     pixels: Pixels
@@ -43,10 +50,8 @@ class Picture:
     grey: bool = False
     format: str = "PNG"
     name: str = "picture"
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    icc_profile: bytes | None = None
-    dpi: tuple[float, float] | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    tone: Tone | None = None
     jpeg: JpegCoding | None = None
     lossless: bool = False
 
@@ -60,10 +65,24 @@ class Picture:
         return replace(self, pixels=pixels)
 
 
-def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
-    """Refuse a decompression bomb before its pixels are decoded."""
+class Decoded(NamedTuple):
+    """What a decoder hands over: the samples as they are stored, and what was said about them."""
+
+    samples: Pixels
+    """(H, W, C): grey, grey and alpha, RGB, or RGB and alpha; with `cmyk` the four inks, 0 is no ink."""
+    metadata: Metadata
+    cmyk: bool = False
+    orientation: int = 1
+    jpeg: JpegCoding | None = None
+    lossless: bool = False
+
+
+def check_header(width: int, height: int, frames: int, max_pixels: int) -> None:
+    """Refuse decompression bombs and animations before any pixel is decoded."""
     if width * height > max_pixels:
-        raise TooManyPixelsError(
-            f"{name}: {width} x {height} is {width * height / 1e6:.0f} megapixels, expected at most "
+        raise InputError(
+            f"{width} x {height} is {width * height / 1e6:.0f} megapixels, expected at most "
             f"{max_pixels / 1e6:.0f}; raise max_pixels if you trust this file"
         )
+    if frames > 1:
+        raise InputError(f"{frames} frames or pages, expected one picture; save the one you want")

@@ -1,0 +1,141 @@
+"""Pillow's formats in 8 bits: JPEG, PNG, WebP, AVIF, BMP, and Pillow's images themselves."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFile, JpegImagePlugin
+
+from ..errors import InputError
+from . import exif, vips
+from .colour import Pixels
+from .picture import Decoded, JpegCoding, Metadata, check_header
+
+# The readers are named one by one: Image.open() would judge sizes by a limit that is global to the process,
+# would offer every exotic format to hostile bytes, and would import all of them first.
+_READERS = {
+    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PngImagePlugin", "PngImageFile"),
+    "WEBP": ("WebPImagePlugin", "WebPImageFile"),
+    "AVIF": ("AvifImagePlugin", "AvifImageFile"),
+    "BMP": ("BmpImagePlugin", "BmpImageFile"),
+}
+_BAND = 1 << 20
+_CARRIED_SEGMENTS = (b"Photoshop 3.0\0", b"http://ns.adobe.com/xmp/extension/\0")  # IPTC, extended XMP
+
+
+def read(data: bytes, format: str, max_pixels: int) -> Decoded:
+    """A file of one of Pillow's formats; the pixels of a PNG with 16 bits come from libvips."""
+    with _quiet():
+        image = _reader(format)(io.BytesIO(data))
+    check_header(*image.size, getattr(image, "n_frames", 1), max_pixels)
+    deep = format == "PNG" and data[24] == 16
+    if deep:
+        samples = vips.samples(vips.open_image(data))
+    else:
+        image.load()
+        samples = unpack(image)
+    info: dict[Any, Any] = image.info
+    block, xmp = info.get("exif"), info.get("xmp")
+    metadata = Metadata(
+        block.removeprefix(b"Exif\0\0") if block else None,
+        xmp.encode() if isinstance(xmp, str) else xmp,
+        info.get("icc_profile"),
+        _dpi(info),
+    )
+    return Decoded(
+        samples,
+        metadata,
+        cmyk=image.mode == "CMYK",
+        orientation=exif.orientation(metadata.exif, metadata.xmp),
+        jpeg=_jpeg_coding(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else None,
+        lossless=format == "WEBP" and _is_lossless_webp(data),
+    )
+
+
+def _reader(format: str) -> type[ImageFile.ImageFile]:
+    module, name = _READERS[format]
+    reader: type[ImageFile.ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), name)
+    return reader
+
+
+_warnings_lock = threading.Lock()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings from Pillow's header parsers, which may meet damaged EXIF.
+
+    `catch_warnings` swaps state of the whole process, hence one thread at a time and only for the header.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def unpack(image: Image.Image) -> Pixels:
+    """The samples (H, W, 1 to 4) of a Pillow image: palettes resolved, colour keys made alpha."""
+    transparent = image.mode == "PA" or "transparency" in image.info
+    if image.mode in ("1", "L", "I;16") and not transparent:
+        mode = "L" if image.mode == "1" else image.mode
+    elif image.mode in ("1", "L", "LA"):
+        mode = "LA"
+    elif image.mode in ("F", "RGBA", "CMYK"):
+        mode = image.mode
+    elif image.mode in ("P", "PA", "RGB", "RGBX", "RGBa", "YCbCr", "HSV"):
+        mode = "RGBA" if transparent or image.mode == "RGBa" else "RGB"
+    else:
+        raise InputError(f"got Pillow's mode {image.mode}, expected RGB, RGBA, L, LA, P, CMYK, 1, I;16 or F")
+    if mode != image.mode:
+        image = image.convert(mode)
+    width, height = image.size
+    dtype = {"I;16": np.uint16, "F": np.float32}.get(mode, np.uint8)
+    samples = np.empty((height, width, len(image.getbands())), dtype)
+    # Band by band, which stays in the cache, instead of NumPy's way over one string of the whole image.
+    rows = max(1, _BAND // (width * samples.itemsize * samples.shape[2]))
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        samples[top:bottom] = np.asarray(image.crop((0, top, width, bottom))).reshape(-1, *samples.shape[1:])
+    return samples
+
+
+def pack(samples: Pixels) -> Image.Image:
+    """Samples (H, W, 1 to 4) of 8 bits as a Pillow image of mode L, LA, RGB or RGBA; grey may be deeper."""
+    return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
+
+
+def _dpi(info: dict[Any, Any]) -> tuple[float, float] | None:
+    try:
+        x, y = (float(value) for value in info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
+
+
+def _jpeg_coding(image: JpegImagePlugin.JpegImageFile) -> JpegCoding | None:
+    if image.mode == "CMYK":  # its successor is RGB: other tables, other sampling
+        return None
+    segments = b"".join(
+        bytes((0xFF, 0xE0 + int(app[3:]))) + (len(content) + 2).to_bytes(2, "big") + content
+        for app, content in image.applist
+        if content.startswith(_CARRIED_SEGMENTS)
+    )
+    subsampling = JpegImagePlugin.get_sampling(image) if image.mode == "RGB" else -1
+    return JpegCoding(dict(image.quantization), subsampling, segments)
+
+
+def _is_lossless_webp(data: bytes) -> bool:
+    position = 12
+    while position + 8 <= len(data):
+        name, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
+        if name in (b"VP8L", b"VP8 "):
+            return name == b"VP8L"
+        position += 8 + size + size % 2
+    return False

@@ -1,0 +1,112 @@
+"""What Pillow cannot do and libvips can: true 16 bits in PNG and TIFF, and colour conversion in 16 bits.
+
+libvips comes in 8 MB wheels for Linux, macOS and Windows (LGPL-3.0, linked dynamically), reads every TIFF that
+libtiff reads, and is loaded only when a picture needs it. Metadata are read and written elsewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from . import exif, tiff
+from .colour import Pixels
+from .picture import Decoded, check_header
+
+_FORMATS = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
+
+
+@functools.cache
+def _vips() -> Any:
+    import logging
+
+    import pyvips  # type: ignore[import-untyped]
+
+    # Its complaints about damaged files also come as exceptions.
+    logging.getLogger("pyvips").addHandler(logging.NullHandler())
+    # The cache of results would keep the bytes of the last hundred files in memory.
+    pyvips.cache_set_max(0)
+    return pyvips
+
+
+def read_tiff(data: bytes, format: str, max_pixels: int) -> Decoded:
+    """A TIFF file: grey, RGB, palette, CMYK or Lab, of 1 to 16 bits or float32 in [0, 1]."""
+    image = open_image(data)
+    check_header(image.width, image.height, image.get_n_pages(), max_pixels)
+    metadata = tiff.metadata_of(data)
+    return Decoded(
+        samples(image),
+        metadata,
+        cmyk=image.interpretation == "cmyk",
+        orientation=exif.orientation(metadata.exif, metadata.xmp),
+    )
+
+
+def open_image(data: bytes) -> Any:
+    """The header of a PNG or TIFF; no pixels yet."""
+    return _vips().Image.new_from_buffer(data, "", access="sequential")
+
+
+def samples(image: Any) -> Pixels:
+    """The pixels (H, W, C) of an opened image, uint8, uint16 or float32; alpha is made straight."""
+    if image.interpretation in ("lab", "labs", "labq", "xyz"):
+        image = image.colourspace("rgb16")
+    array: Pixels = image.numpy().reshape(image.height, image.width, image.bands)
+    if array.dtype.name not in _FORMATS:
+        raise InputError(f"samples of {array.dtype}, expected uint8, uint16 or float32")
+    return array
+
+
+def to_srgb(array: Pixels, icc_profile: bytes | None) -> tuple[Pixels, bytes]:
+    """RGB or CMYK (H, W, 3 or 4), in the space of the profile, as (sRGB in the same dtype, sRGB's profile).
+
+    Relative colorimetric with black point compensation; CMYK without a profile is taken for a generic press.
+    """
+    cmyk = array.shape[2] == 4
+    image = _image(array, "cmyk" if cmyk else "rgb16" if array.dtype == np.uint16 else "srgb")
+    if icc_profile is not None:
+        image = image.copy()
+        image.set_type(_vips().GValue.blob_type, "icc-profile-data", icc_profile)
+    converted = image.icc_transform(
+        "srgb",
+        embedded=True,
+        input_profile="cmyk" if cmyk else "srgb",
+        intent="relative",
+        black_point_compensation=True,
+        depth=8 if array.dtype == np.uint8 else 16,
+    )
+    return converted.numpy(), converted.get("icc-profile-data")
+
+
+def write_tiff(array: Pixels, alpha: bool) -> bytes:
+    """A TIFF without metadata of (H, W, 1 to 4) uint8, uint16 or float32, deflated with its predictor."""
+    predictor = "float" if array.dtype == np.float32 else "horizontal"
+    data: bytes = _image(array, _interpretation(array, alpha)).tiffsave_buffer(
+        compression="deflate", predictor=predictor, keep="none"
+    )
+    return data
+
+
+def write_png(array: Pixels, alpha: bool) -> bytes:
+    """A PNG without metadata of (H, W, 1 to 4) uint16."""
+    data: bytes = _image(array, _interpretation(array, alpha)).pngsave_buffer(keep="none")
+    return data
+
+
+def _interpretation(array: Pixels, alpha: bool) -> str:
+    grey = array.shape[2] - alpha == 1
+    deep = array.dtype == np.uint16
+    if array.dtype == np.float32:
+        return "b-w" if grey else "srgb"
+    return ("grey16" if deep else "b-w") if grey else ("rgb16" if deep else "srgb")
+
+
+def _image(array: Pixels, interpretation: str) -> Any:
+    height, width, bands = array.shape
+    image = _vips().Image.new_from_memory(
+        np.ascontiguousarray(array).data, width, height, bands, _FORMATS[array.dtype.name]
+    )
+    return image.copy(interpretation=interpretation)
