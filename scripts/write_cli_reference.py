@@ -18,9 +18,7 @@ Exit codes: 0 all done; 1 something failed, and stderr says what; 2 wrong usage.
 
 def helps(command: click.Command, name: str, parent: click.Context | None = None) -> list[str]:
     """The help of a command and of all its verbs, as sections of Markdown."""
-    context = click.Context(
-        command, info_name=name, parent=parent, terminal_width=110, **command.context_settings
-    )
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=110, **command.context_settings)
     sections = [f"## {context.command_path}\n\n```\n{command.get_help(context)}\n```\n"]
     if isinstance(command, click.Group):
         for verb in command.list_commands(context):

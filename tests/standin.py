@@ -41,9 +41,7 @@ def write_model(
         bias = np.full(out, 0.4 if last else 0.0, np.float32)
         target = output if last else f"x{layer}"
         weights += [numpy_helper.from_array(kernel, f"w{layer}"), numpy_helper.from_array(bias, f"b{layer}")]
-        nodes.append(
-            helper.make_node("Conv", [source, f"w{layer}", f"b{layer}"], [f"c{layer}"], pads=[1, 1, 1, 1])
-        )
+        nodes.append(helper.make_node("Conv", [source, f"w{layer}", f"b{layer}"], [f"c{layer}"], pads=[1, 1, 1, 1]))
         nodes.append(helper.make_node("Tanh" if last else "Relu", [f"c{layer}"], [target]))
         wide, source = out, target
     graph = helper.make_graph(

@@ -50,9 +50,7 @@ class CurveEstimator:
     a file that is no undim model and DeviceError for a device that was asked for and is not there.
     """
 
-    def __init__(
-        self, model: str | Path = DEFAULT, *, device: str = "auto", threads: int | None = None
-    ) -> None:
+    def __init__(self, model: str | Path = DEFAULT, *, device: str = "auto", threads: int | None = None) -> None:
         path = model_path(model)
         self.device = _choose(device)
         options = ort.SessionOptions()

@@ -14,12 +14,13 @@ import click
 from undim import __version__
 from undim.errors import UndimError
 
-VERBS = {  # verb -> module in undim.cli; the function has the verb's name, with "_" for "-"
-    "enhance": "photos",
-    "serve": "serving",
-    "export-page": "serving",
-    "models": "about",
-    "doctor": "about",
+VERBS = {  # verb -> module of undim.cli : function
+    "enhance": "photos:enhance",
+    "serve": "serving:serve",
+    "export-page": "serving:export_page",
+    "models": "about:models",
+    "bench": "about:bench",
+    "doctor": "about:doctor",
 }
 
 
@@ -32,7 +33,8 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command = getattr(import_module(f"undim.cli.{VERBS[cmd_name]}"), cmd_name.replace("-", "_"))
+        module, function = VERBS[cmd_name].split(":")
+        command = getattr(import_module(f"undim.cli.{module}"), function)
         assert isinstance(command, click.Command)
         return command
 
