@@ -22,9 +22,17 @@ __version__ = "0.1.0"
 
 _HOMES = {"enhance": "enhancer", "Enhancer": "enhancer", "apply_curves": "curves"}
 _MODULES = (
-    "baselines", "benchmark", "curves", "denoise", "errors", "evaluation", "folders", "images", "metrics",
-    "plots", "pretrained", "runtime", "server", "video",
-)  # fmt: skip
+    "baselines",
+    "curves",
+    "denoise",
+    "errors",
+    "evaluation",
+    "folders",
+    "images",
+    "metrics",
+    "pretrained",
+    "video",
+)
 
 __all__ = ["Enhancer", "__version__", "apply_curves", "enhance"]
 

@@ -1,0 +1,100 @@
+"""What the pages say is true: their Python runs, their commands exist, their tables are the package's own."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from undim.cli import main
+from undim.pretrained import DEFAULT, MODELS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+SNIPPETS = [
+    pytest.param(code, id=f"{page.name}-{number}")
+    for page in (ROOT / "README.md", ROOT / "docs" / "cookbook.md")
+    for number, code in enumerate(blocks(page, "python"))
+]
+COMMANDS = [
+    pytest.param(line, id=f"{page.name}-{line}")
+    for page in PAGES
+    for block in blocks(page, "(?:sh|bash|console)")
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.removeprefix("$ ").startswith("undim ")
+]
+
+
+@pytest.mark.parametrize("code", SNIPPETS)
+def test_the_python_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder with night.jpg and a folder of photographs."""
+    for needed in re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"{needed} is not installed")
+    photo = ROOT / "assets" / "night-coffee.jpg"
+    shutil.copy(photo, tmp_path / "night.jpg")
+    (tmp_path / "photos").mkdir()
+    shutil.copy(photo, tmp_path / "photos" / "one.jpg")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_commands_exist(line: str) -> None:
+    """Every verb and every flag that a page names."""
+    words = shlex.split(line.removeprefix("$ "), comments=True)[1:]
+    command: click.Command = main
+    context = click.Context(main)
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        child = command.get_command(context, words[0])
+        assert child is not None, f"no verb {words[0]}"
+        command, words = child, words[1:]
+    flags = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+    named = {word.split("=")[0] for word in words if re.fullmatch(r"-\w|--[\w-]+(=.*)?", word)}
+    assert named <= flags | {"--help", "-h"}
+
+
+def test_the_command_line_reference_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import write_cli_reference
+
+    assert write_cli_reference.REFERENCE.read_text("utf-8") == write_cli_reference.reference(), "run: make docs"
+    sys.modules.pop("write_cli_reference")
+
+
+def test_the_table_of_models_is_the_packages_own() -> None:
+    rows = [
+        f"| `{name}`{' (default)' if name == DEFAULT else ''} | {model.parameters:,} | {model.training_data} "
+        f"| {model.licence} | {model.psnr:.2f} | {model.ssim:.3f} |"
+        for name, model in MODELS.items()
+    ]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [row for row in rows if row not in readme] == []
+
+
+def test_every_file_of_the_map_is_there() -> None:
+    """The file-by-file map names every module, and names no other."""
+    section = (ROOT / "README.md").read_text("utf-8").split("## The files")[1].split("\n## ")[0]
+    named = set(re.findall(r"^\| `([^`]+)`", section, re.MULTILINE))
+    source = ROOT / "src" / "undim"
+    there = {path.name + ("/" if path.is_dir() else "") for path in source.iterdir()}
+    there = {name for name in there if name.endswith((".py", "/")) and name != "__pycache__/"}
+    assert named == there
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
