@@ -26,7 +26,7 @@ from undim.errors import InputError, TooManyPixelsError
 from undim.images import decode, encode, format_named
 from undim.server.body import read_picture
 from undim.server.limits import Limits, Workers
-from undim.server.problems import Problem, documented
+from undim.server.problems import KINDS, Problem, documented
 from undim.server.settings import CurveSettings, Settings, for_models
 from undim.server.shield import BearerToken, Shield
 from undim.server.telemetry import MEDIA_TYPE, Telemetry
@@ -157,9 +157,13 @@ def create_app(
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:
-        return FileResponse(WEB / "docs.html")
+        return FileResponse(WEB / "server" / "docs.html")
 
-    app.mount("/assets", StaticFiles(directory=WEB / "assets"))
+    for part in ("assets", "server"):
+        app.mount(f"/{part}", StaticFiles(directory=WEB / part))
+    app.openapi()["x-problems"] = [  # for the page at /docs; FastAPI keeps the description it made
+        {"kind": kind, "status": status, "title": title} for kind, (status, title) in KINDS.items()
+    ]
     return app
 
 

@@ -23,10 +23,10 @@ function unit(data, start, end) {
   return x;
 }
 
-/** The enhanced RGBA samples of a picture { data, width, height }; alpha is kept, strength 0 is the picture itself. */
+/** A picture { data, width, height } of RGBA samples, enhanced; alpha is kept, strength 0 is the picture itself. */
 export function enhance(picture, curves, strength, eps) {
   const { data, width, height } = picture, out = new Uint8ClampedArray(data);
-  if (strength === 0) return out;
+  if (strength === 0) return { ...picture, data: out };
   const walk = curveWalker(curves, strength, width, height);
   forBands(picture, eps, (x, top) => {
     walk(x, top);
@@ -36,7 +36,7 @@ export function enhance(picture, curves, strength, eps) {
       }
     }
   });
-  return out;
+  return { ...picture, data: out };
 }
 
 /** The filtered picture for the preview, 10 bits per channel as WebGL's UNSIGNED_INT_2_10_10_10_REV. */

@@ -114,8 +114,8 @@ export function glRenderer(canvas) {
       scene = newScene;
       if (!scene.picture || gl.isContextLost()) return;
       upload();
-      for (const unit of [0, 1]) {
-        gl.activeTexture(gl.TEXTURE0 + unit);
+      for (const [unit, texture] of [[0, before], [1, filtered]]) {
+        bind(unit, gl.TEXTURE_2D, texture);
         gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, scale >= 3 ? gl.NEAREST : gl.LINEAR);
       }
       gl.viewport(0, 0, canvas.width, canvas.height);

@@ -10,14 +10,14 @@ import { zip } from "./zip.js";
 const SUFFIXES = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/avif": "avif", "image/bmp": "bmp" };
 const $ = (id) => document.getElementById(id);
 
-const backend = await import(document.documentElement.dataset.backend === "device" ? "../device/device.js" : "./server.js");
+const backend = await import(`../${document.documentElement.dataset.backend}/backend.js`); // server or device
 const call = callable(new Worker(new URL("worker.js", import.meta.url), { type: "module" }));
 const renderer = glRenderer($("canvas")) ?? canvasRenderer($("canvas"), call, () => viewer.redraw());
 const viewer = new Viewer($("stage"), renderer);
 
 const pictures = []; // { file, name, settings: { model, strength, denoise }, item }
 let settings = { model: "", strength: 1, denoise: "auto" }; // what the next picture begins with
-let current = null; // the picture that is shown, with { preview, size }
+let current = null; // the picture that is shown
 let turn = 0; // counts what was asked for, so that late answers are dropped
 
 // Pictures
@@ -46,7 +46,7 @@ function remove(picture) {
 async function show(picture) {
   current = picture;
   for (const { item } of pictures) item.querySelector("button").ariaCurrent = String(item === picture?.item);
-  if (!picture) return void turn++;
+  if (!picture) return void (turn++, ($("place").textContent = ""));
   settings = picture.settings;
   showSettings();
   const mine = ++turn;
@@ -54,7 +54,7 @@ async function show(picture) {
     viewer.show({});
     const { picture: preview, size } = await decoded(picture);
     if (mine !== turn) return;
-    Object.assign(picture, { size, file: picture.file });
+    $("place").textContent = `${picture.name} · ${size.width} × ${size.height}`;
     $("canvas").ariaLabel = `${picture.name}, before on the left, after on the right`;
     viewer.show({ picture: preview });
     await update(picture);

@@ -70,7 +70,7 @@ export class Viewer {
   #move(view) {
     const { picture } = this.scene, { width, height } = this.canvas;
     const keep = (at, size, room) =>
-      size <= room ? (room - size) / 2 : Math.min(Math.max(at, room - size), 0);
+      Math.round(size <= room ? (room - size) / 2 : Math.min(Math.max(at, room - size), 0));
     this.#fitted = false;
     this.#view = {
       scale: view.scale,

@@ -1,9 +1,9 @@
 // The worker that holds pixels: decodes, filters, enhances and writes pictures off the page's thread.
-// Messages: { id, call, args } -> { id, result } or { id, error }.
 
 import { enhance, filtered10 } from "./enhance.js";
 import { jpegWithMetadata, pngCarried, sniff, webpWithMetadata } from "./metadata.js";
 import { encodePng } from "./png.js";
+import { serve } from "./remote-calls.js";
 import { thumbnail } from "./thumbnail.js";
 
 const calls = {
@@ -22,13 +22,13 @@ const calls = {
   },
 
   filtered10,
-  enhance: (picture, curves, strength, eps) => ({ ...picture, data: enhance(picture, curves, strength, eps) }),
-  thumbnail,
+  enhance,
+  thumbnailOf: async (file, longSide) => thumbnail((await calls.decode(file)).picture, longSide),
 
   /** The enhanced file in the format of the original where the browser can write it, else PNG. */
   async enhanceFile(file, curves, strength, eps) {
     const { picture } = await calls.decode(file);
-    const enhanced = { ...picture, data: enhance(picture, curves, strength, eps) };
+    const enhanced = enhance(picture, curves, strength, eps);
     const original = new Uint8Array(await file.arrayBuffer()), format = sniff(original);
     if (format === "jpg") return jpegWithMetadata(await browserEncoded(enhanced, "image/jpeg", 0.92), original);
     if (format === "webp") {
@@ -45,10 +45,4 @@ async function browserEncoded({ data, width, height }, type, quality) {
   return new Uint8Array(await (await canvas.convertToBlob({ type, quality })).arrayBuffer());
 }
 
-addEventListener("message", async ({ data: { id, call, args } }) => {
-  try {
-    postMessage({ id, result: await calls[call](...args) });
-  } catch (error) {
-    postMessage({ id, error: String(error.message ?? error) });
-  }
-});
+serve(calls);

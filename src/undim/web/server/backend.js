@@ -1,5 +1,5 @@
 // The page's way to a picture's curves and to the finished file: the server's REST API.
-// device.js has the same functions for the page without a server.
+// device/backend.js has the same functions for the page without a server.
 
 const WORDS = {
   "body-too-large": "This file is larger than the server accepts.",
