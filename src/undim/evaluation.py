@@ -124,14 +124,10 @@ class Evaluation:
             rows[0].append(f"{first} - {against}")
             for row in rows[1:]:
                 gain = self.gain(row[0], against, first)
-                row.append(
-                    "" if row[0] == against else f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]"
-                )
+                row.append("" if row[0] == against else f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]")
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
-            "  ".join(
-                [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-            )
+            "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
             for row in rows
         )
 
@@ -163,8 +159,9 @@ def evaluate(
     """Score every method on every picture.
 
     Metrics that need a reference are there where all items have one; `psnr_uint8_wrapped` only where
-    `wrapped` asks for it. Each observer sees each picture with all outputs as it passes; the pictures are not kept.
-    Raises InputError, naming the files, for pictures that are not 8 bit and for pairs of unequal size.
+    `wrapped` asks for it. Each observer sees each picture with all outputs as it passes; the pictures are
+    not kept. Raises InputError, naming the files, for pictures that are not 8 bit and for pairs of unequal
+    size.
     """
     paired = all(item.reference for item in items)
     names = [
@@ -198,11 +195,9 @@ def paired_bootstrap(
     return float(low), float(high)
 
 
-def _measure(
-    items: Sequence[Item], methods: Mapping[str, Method], metrics: Sequence[str]
-) -> Iterator[Measurement]:
+def _measure(items: Sequence[Item], methods: Mapping[str, Method], metrics: Sequence[str]) -> Iterator[Measurement]:
     for item in tqdm(items, desc="measuring", unit="image", disable=None):
-        image, reference = _read(item)
+        image, reference = read_item(item)
         operands: dict[str | None, list[Any]] = {"input": [image], "reference": [reference], None: []}
         outputs, scores = {}, {}
         for method, function in methods.items():
@@ -214,12 +209,11 @@ def _measure(
         yield Measurement(item, image, reference, outputs, scores)
 
 
-def _read(item: Item) -> tuple[RGB, RGB | None]:
+def read_item(item: Item) -> tuple[RGB, RGB | None]:
+    """The picture and its reference; InputError, naming the files, unless both are 8 bit and of one size."""
     image = decode(item.input).pixels
     if image.dtype != np.uint8:
-        raise InputError(
-            f"{item.input} is {image.dtype}; evaluation measures 8-bit pictures: convert it first"
-        )
+        raise InputError(f"{item.input} is {image.dtype}; evaluation measures 8-bit pictures: convert it first")
     if item.reference is None:
         return image, None
     reference = decode(item.reference).pixels

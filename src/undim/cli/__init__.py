@@ -16,6 +16,9 @@ from undim.errors import UndimError
 
 VERBS = {  # verb -> module of undim.cli : function
     "enhance": "photos:enhance",
+    "compare": "measuring:compare",
+    "evaluate": "measuring:evaluate",
+    "plot": "measuring:plot",
     "serve": "serving:serve",
     "export-page": "serving:export_page",
     "models": "about:models",
