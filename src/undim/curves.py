@@ -13,13 +13,14 @@ type stays below it, so highlights never newly clip; bit depth comes from the dt
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from undim.errors import InputError
-from undim.kernel import thread_count
+from undim.kernel import native_kernel, thread_count
 
 Image = NDArray[Any]  # (H, W, 3) uint8 | uint16 | float32
 Float32 = NDArray[np.float32]
@@ -58,13 +59,15 @@ def apply_curves(
         >>> apply_curves(np.full((2, 2, 3), 51, np.uint8), np.ones((1, 1, 1), np.float32), iterations=1)[0, 0]
         array([92, 92, 92], dtype=uint8)
     """
-    thread_count(threads)
-    return apply_curves_numpy(image, curve_maps, iterations=iterations, strength=strength)
+    threads = thread_count(threads)
+    native = native_kernel()
+    if native is None or strength == 0:
+        return apply_curves_numpy(image, curve_maps, iterations=iterations, strength=strength)
+    steps = curve_steps(curve_maps, iterations=iterations, strength=strength)
+    return run_native(native, image, steps, iterations=iterations, threads=threads)
 
 
-def apply_curves_numpy(
-    image: Image, curve_maps: Float32, *, iterations: int = 8, strength: float = 1.0
-) -> Image:
+def apply_curves_numpy(image: Image, curve_maps: Float32, *, iterations: int = 8, strength: float = 1.0) -> Image:
     """The reference for `apply_curves`, and what runs where the native kernel was not built."""
     check_image(image)
     steps = curve_steps(curve_maps, iterations=iterations, strength=strength)
@@ -78,19 +81,35 @@ def apply_curves_numpy(
     return out
 
 
+def run_native(
+    native: ModuleType,
+    image: Image,
+    steps: Float32,
+    *,
+    iterations: int,
+    threads: int,
+    radius: int = 0,
+    eps: float = 0.0,
+) -> Image:
+    """Check the image and hand it to the kernel: the filter unless radius is 0, then `iterations` steps."""
+    check_layout(image)
+    if not image.flags.aligned or any(stride % image.itemsize for stride in image.strides):
+        image = image.copy()
+    out = np.empty(image.shape, image.dtype)
+    if not native.enhance(image, out, steps, iterations, radius, eps, threads):
+        check_samples(image)
+    return out
+
+
 def curve_steps(curve_maps: Float32, *, iterations: int, strength: float) -> Float32:
     """Check the maps and return them as (n or 1, 3 or 1, h, w), times strength, clipped to [-1, 1]."""
     if iterations < 1:
         raise InputError(f"got iterations={iterations}, expected at least 1")
     if not 0 <= strength <= 1.5:
-        raise InputError(
-            f"got strength={strength}, expected 0 (the input) to 1.5, with 1 for the model's own"
-        )
+        raise InputError(f"got strength={strength}, expected 0 (the input) to 1.5, with 1 for the model's own")
     if not isinstance(curve_maps, np.ndarray) or curve_maps.dtype != np.float32:
         got = getattr(curve_maps, "dtype", type(curve_maps).__name__)
-        raise InputError(
-            f"got curve maps of {got}, expected a float32 array; convert with maps.astype('float32')"
-        )
+        raise InputError(f"got curve maps of {got}, expected a float32 array; convert with maps.astype('float32')")
     layouts = {1: (1, 1), iterations: (iterations, 1), 3: (1, 3), 3 * iterations: (iterations, 3)}
     if curve_maps.ndim != 3 or curve_maps.size == 0 or curve_maps.shape[0] not in layouts:
         counts = ", ".join(map(str, sorted(layouts)))
@@ -101,18 +120,22 @@ def curve_steps(curve_maps: Float32, *, iterations: int, strength: float) -> Flo
     low, high = float(curve_maps.min()), float(curve_maps.max())
     if not (low >= -1 - TOLERANCE and high <= 1 + TOLERANCE):
         raise InputError(f"got curve maps from {low} to {high}, expected -1 to 1 and no NaN; clip them first")
-    steps: Float32 = np.clip(curve_maps * np.float32(strength), -1, 1).reshape(
-        *layouts[curve_maps.shape[0]], *curve_maps.shape[1:]
-    )
+    shape = (*layouts[curve_maps.shape[0]], *curve_maps.shape[1:])
+    steps: Float32 = np.ascontiguousarray(np.clip(curve_maps * np.float32(strength), -1, 1)).reshape(shape)
     return steps
 
 
 def check_image(image: Image) -> None:
     """Raise InputError unless image is (H, W, 3), not empty, of a known dtype and, if float32, in [0, 1]."""
+    check_layout(image)
+    check_samples(image)
+
+
+def check_layout(image: object) -> None:
+    """Raise InputError unless image is an array of (H, W, 3), not empty, of a known dtype."""
     if not isinstance(image, np.ndarray):
-        raise InputError(
-            f"got an image of type {type(image).__name__}, expected a NumPy array; use np.asarray(image)"
-        )
+        got = type(image).__name__
+        raise InputError(f"got an image of type {got}, expected a NumPy array; use np.asarray(image)")
     if image.dtype not in MAXIMUM:
         raise InputError(
             f"got an image of dtype {image.dtype}, expected uint8, uint16 or float32; "
@@ -125,12 +148,15 @@ def check_image(image: Image) -> None:
         )
     if image.size == 0:
         raise InputError(f"got an empty image of shape {image.shape}, expected at least one pixel")
+
+
+def check_samples(image: Image) -> None:
+    """Raise InputError where float32 samples are not in [0, 1]; integers always are."""
     if image.dtype == np.float32:
         low, high = float(image.min()), float(image.max())
         if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):
             raise InputError(
-                f"got a float32 image from {low} to {high}, expected 0 to 1 and no NaN; "
-                "divide by its white level"
+                f"got a float32 image from {low} to {high}, expected 0 to 1 and no NaN; divide by its white level"
             )
 
 

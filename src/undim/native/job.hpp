@@ -1,0 +1,44 @@
+// What one call of the kernel has to do: plain data, shared by the module and the code of every instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace undim {
+
+enum class Sample { u8, u16, f32 };
+
+struct Job {
+    // image: any strides (in bytes) in, contiguous out
+    const unsigned char* in;
+    std::ptrdiff_t row_stride, pixel_stride, channel_stride;
+    unsigned char* out;
+    Sample sample;
+    std::int64_t height, width;
+
+    // curve: `iterations` steps of x + a x (1 - x); 0 leaves it out
+    std::int64_t iterations;
+    const float* maps;  // (steps, map_channels, map_height, map_width), contiguous, in [-1, 1]
+    std::int64_t steps, map_channels, map_height, map_width;
+
+    // self-guided filter before the curve; radius 0 leaves it out
+    std::int64_t radius;
+    float eps;
+};
+
+// The image is cut into tiles on a fixed grid, so that the result does not depend on the number of threads.
+struct Tile {
+    std::int64_t top, bottom, left, right;
+};
+
+// Float samples this far outside of [0, 1] are clipped; farther ones (and NaN) make run_tile return false.
+constexpr float tolerance = 1e-3f;
+
+// One of these per instruction set; tile.cpp is compiled once for each.
+struct Kernel {
+    const char* name;
+    bool (*run_tile)(const Job&, const Tile&, float* scratch);
+    std::size_t (*scratch_floats)(const Job&, const Tile&);  // what run_tile needs for a tile of that size
+};
+
+}  // namespace undim

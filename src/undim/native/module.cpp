@@ -1,0 +1,125 @@
+// undim._native: checks nothing a Python caller could not have checked, cuts the image into tiles, runs threads.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <atomic>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "cpu.hpp"
+#include "job.hpp"
+
+namespace nb = nanobind;
+
+namespace undim {
+namespace {
+
+// Wide enough that the halo of a filter costs little, small enough that a tile's work stays in the cache.
+constexpr std::int64_t tile_width = 128, tile_height = 128;
+
+bool run(const Job& job, const Kernel& kernel, int threads) {
+    const std::int64_t width = std::max(tile_width, 8 * job.radius);
+    const std::int64_t height = std::max(tile_height, 8 * job.radius);
+    const std::int64_t across = (job.width + width - 1) / width;
+    const std::int64_t tiles = across * ((job.height + height - 1) / height);
+    const std::int64_t workers = std::min<std::int64_t>(threads, tiles);
+
+    const std::size_t floats = kernel.scratch_floats(job, {0, height, 0, width});
+    constexpr std::size_t line = 16;  // floats in a cache line
+    std::vector<float> scratch(static_cast<std::size_t>(workers) * floats + line);
+    auto* aligned = reinterpret_cast<float*>((reinterpret_cast<std::uintptr_t>(scratch.data()) + 63) / 64 * 64);
+
+    std::atomic<std::int64_t> next{0};
+    std::atomic<bool> good{true};
+    const auto work = [&](std::int64_t worker) {
+        for (std::int64_t i; (i = next.fetch_add(1)) < tiles;) {
+            const std::int64_t top = i / across * height, left = i % across * width;
+            const Tile tile{top, std::min(top + height, job.height), left, std::min(left + width, job.width)};
+            if (!kernel.run_tile(job, tile, aligned + static_cast<std::size_t>(worker) * floats)) good = false;
+        }
+    };
+    std::vector<std::thread> helpers;
+    for (std::int64_t worker = 1; worker < workers; ++worker) {
+        try {
+            helpers.emplace_back(work, worker);
+        } catch (const std::system_error&) {
+            break;  // no more threads to be had: the ones there are do the work
+        }
+    }
+    work(0);
+    for (auto& helper : helpers) helper.join();
+    return good;
+}
+
+using AnyArray = nb::ndarray<nb::ro, nb::ndim<3>, nb::device::cpu>;
+using OutArray = nb::ndarray<nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Maps = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+
+bool enhance(const AnyArray& image, const OutArray& out, const Maps& maps, std::int64_t iterations, std::int64_t radius,
+             float eps, int threads, const std::string& instructions) {
+    Job job{};
+    if (image.dtype() == nb::dtype<std::uint8_t>())
+        job.sample = Sample::u8;
+    else if (image.dtype() == nb::dtype<std::uint16_t>())
+        job.sample = Sample::u16;
+    else if (image.dtype() == nb::dtype<float>())
+        job.sample = Sample::f32;
+    else
+        throw nb::type_error("image must be uint8, uint16 or float32");
+    const bool same = out.dtype() == image.dtype() && out.shape(0) == image.shape(0) && out.shape(1) == image.shape(1) &&
+                      out.shape(2) == image.shape(2);
+    const bool steps_fit = maps.shape(0) == 1 || maps.shape(0) == static_cast<std::size_t>(iterations);
+    const bool channels_fit = maps.shape(1) == 1 || maps.shape(1) == 3;
+    if (!same || image.shape(2) != 3 || !steps_fit || !channels_fit || image.size() == 0 || maps.size() == 0 ||
+        iterations < 0 || radius < 0 || (radius > 0 && !(eps > 0)) || threads < 1)
+        throw nb::value_error("arguments do not fit together");
+
+    const auto bytes = static_cast<std::ptrdiff_t>(image.itemsize());
+    job.in = static_cast<const unsigned char*>(image.data());
+    job.row_stride = image.stride(0) * bytes;
+    job.pixel_stride = image.stride(1) * bytes;
+    job.channel_stride = image.stride(2) * bytes;
+    job.out = static_cast<unsigned char*>(out.data());
+    job.height = static_cast<std::int64_t>(image.shape(0));
+    job.width = static_cast<std::int64_t>(image.shape(1));
+    job.iterations = iterations;
+    job.maps = maps.data();
+    job.steps = static_cast<std::int64_t>(maps.shape(0));
+    job.map_channels = static_cast<std::int64_t>(maps.shape(1));
+    job.map_height = static_cast<std::int64_t>(maps.shape(2));
+    job.map_width = static_cast<std::int64_t>(maps.shape(3));
+    job.radius = radius;
+    job.eps = eps;
+
+    for (const Kernel* kernel : supported_kernels()) {
+        if (!instructions.empty() && instructions != kernel->name) continue;
+        nb::gil_scoped_release release;
+        return run(job, *kernel, threads);
+    }
+    throw nb::value_error("this processor has no such instruction set");
+}
+
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
+    for (const Kernel* kernel : supported_kernels()) names.emplace_back(kernel->name);
+    return names;
+}
+
+}  // namespace
+}  // namespace undim
+
+NB_MODULE(_native, module) {
+    using namespace nb::literals;
+    module.def("enhance", &undim::enhance, "image"_a.noconvert(), "out"_a.noconvert(), "maps"_a.noconvert(), "iterations"_a, "radius"_a, "eps"_a, "threads"_a,
+               "instructions"_a = "",
+               "Filter (unless radius is 0) and walk the curve (unless iterations is 0) from image into out; False where "
+               "a float sample is NaN or outside of [0, 1].");
+    module.def("instruction_sets", &undim::instruction_sets, "What this processor can run, the fastest first.");
+}
