@@ -1,0 +1,59 @@
+"""Stages of a pipeline that overlap: decode, enhance and encode each in a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+    """The same items in the same order, computed in a thread up to `depth` ahead of whoever takes them.
+
+    An exception comes out where its item would have. When the consumer stops early, so does the thread, at its
+    next item. NumPy, ONNX Runtime, the native kernel and FFmpeg release the interpreter lock, so stages overlap.
+    """
+    waiting: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(entry: tuple[T] | BaseException | None) -> bool:
+        while not stopped.is_set():
+            try:
+                waiting.put(entry, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put((item,)):
+                    return
+            put(None)
+        except BaseException as error:  # whatever it is, it belongs to the consumer
+            put(error)
+        finally:
+            if isinstance(items, Generator):
+                items.close()
+
+    def take() -> tuple[T] | BaseException | None:
+        while True:
+            try:
+                return waiting.get(timeout=0.5)  # without a timeout Windows would not let Ctrl-C through
+            except queue.Empty:
+                continue
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while (entry := take()) is not None:
+            if isinstance(entry, BaseException):
+                raise entry
+            yield entry[0]
+    finally:
+        stopped.set()
+        thread.join()

@@ -1,0 +1,124 @@
+"""Between decoded frames and RGB arrays, with the right matrix and range, and back.
+
+All formats go through 16-bit RGB: swscale's fast paths to 8-bit RGB lose a level on the way there and back, which a
+curve would multiply, and its 16-bit path costs no more. A frame that comes back keeps everything that came with it:
+timestamps, aspect ratio, colour tags, side data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from undim.curves import Float32, to_unit
+from undim.video.pyav import ColorRange, Colorspace, Interpolation, VideoCodecContext, VideoFrame, VideoReformatter
+
+RGB = "gbrp16le"  # planes in the order green, blue, red
+PLANES = (1, 2, 0)
+
+# ITU-T H.273 matrix coefficients, as frames are tagged, to swscale's names. 0 is RGB, 2 is "unspecified".
+MATRICES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+
+
+class Converter:
+    """Turns the frames of one video to RGB and back. It keeps swscale's tables, so keep one for each video."""
+
+    def __init__(self) -> None:
+        self._small, self._large, self._back = VideoReformatter(), VideoReformatter(), VideoReformatter()
+
+    def thumbnail(self, frame: VideoFrame, long_side: int) -> Float32:
+        """The frame, averaged down to `long_side` (never enlarged): float32 (h, w, 3) in [0, 1]."""
+        scale = min(1.0, long_side / max(frame.width, frame.height))
+        small = self._small.reformat(
+            frame,
+            max(1, round(frame.width * scale)),
+            max(1, round(frame.height * scale)),
+            interpolation=Interpolation.AREA,
+            **_to_rgb(frame),
+        )
+        return to_unit(_interleaved(small))
+
+    def rgb(self, frame: VideoFrame) -> tuple[VideoFrame, NDArray[np.uint16]]:
+        """The frame in planar RGB, and the same samples as an array (H, W, 3)."""
+        planar = self._large.reformat(frame, interpolation=Interpolation.BILINEAR, **_to_rgb(frame))
+        return planar, _interleaved(planar)
+
+    def back(
+        self,
+        pixels: NDArray[np.uint16],
+        planar: VideoFrame,
+        source: VideoFrame,
+        *,
+        size: tuple[int, int],
+        format: str,
+    ) -> VideoFrame:
+        """The frame to encode: `pixels` in `format`, everything else as in the source. `planar` is used up."""
+        for plane, channel in zip(_planes(planar), PLANES, strict=True):
+            plane[...] = pixels[:, :, channel]
+        frame = self._back.reformat(
+            planar,
+            *size,
+            format=format,
+            interpolation=Interpolation.AREA,
+            src_colorspace=_matrix(source),
+            dst_colorspace=_matrix(source),
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=_range(source),
+        )
+        tag_colours(frame, source)
+        frame.pict_type = 0  # what the decoder saw must not become an order to the encoder
+        return frame
+
+
+def tag_colours(target: VideoFrame | VideoCodecContext, source: VideoFrame) -> None:
+    """Give a frame or an encoder the colour tags of a decoded frame; RGB that becomes YUV gets those of BT.709."""
+    target.color_primaries, target.color_trc = source.color_primaries, source.color_trc
+    target.colorspace, target.color_range = source.colorspace, source.color_range
+    if source.format.is_rgb and target.format and not target.format.is_rgb:
+        target.colorspace, target.color_range = Colorspace.ITU709, ColorRange.JPEG
+
+
+def _to_rgb(frame: VideoFrame) -> dict[str, Any]:
+    return {
+        "format": RGB,
+        "src_colorspace": _matrix(frame),
+        "dst_colorspace": _matrix(frame),
+        "src_color_range": _range(frame),
+        "dst_color_range": ColorRange.JPEG,
+    }
+
+
+def _matrix(frame: VideoFrame) -> Colorspace:
+    """The YUV matrix of a frame; where it has no tag, BT.709 from 720 lines on and BT.601 below, as players do."""
+    unspecified = Colorspace.ITU709 if frame.height >= 720 or frame.format.is_rgb else Colorspace.ITU601
+    return MATRICES.get(frame.colorspace, unspecified)
+
+
+def _range(frame: VideoFrame) -> ColorRange:
+    full = frame.color_range == ColorRange.JPEG or frame.format.is_rgb or "yuvj" in frame.format.name
+    return ColorRange.JPEG if full else ColorRange.MPEG
+
+
+def _planes(planar: VideoFrame) -> list[NDArray[np.uint16]]:
+    """Writable views (H, W) of the planes of a 16-bit frame."""
+    return [
+        np.frombuffer(memoryview(plane), np.uint16).reshape(planar.height, plane.line_size // 2)[:, : planar.width]
+        for plane in planar.planes
+    ]
+
+
+def _interleaved(planar: VideoFrame) -> NDArray[np.uint16]:
+    pixels = np.empty((planar.height, planar.width, 3), np.uint16)
+    for plane, channel in zip(_planes(planar), PLANES, strict=True):
+        pixels[:, :, channel] = plane
+    return pixels

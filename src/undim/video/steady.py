@@ -1,0 +1,94 @@
+"""Curve maps that do not flicker: estimated now and then, smoothed over time, set anew at a cut.
+
+A network that sees one frame at a time gives each its own brightness, and the film pumps. Here the maps follow
+
+    maps(t) = maps(t - dt) + k (estimate - maps(t - dt)),    k = 1 - exp(-dt / SETTLE)
+
+at constant cost, with dt from the timestamps, so that a variable frame rate changes nothing. The curve would also
+amplify the small exposure steps of the film itself; so the strength is trimmed by a few percent to keep the mean
+brightness of the result steady, while it may drift with the scene.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from undim.curves import Float32, apply_curves
+from undim.enhancer import thumbnail as shrink
+
+SETTLE = 0.5  # seconds in which the maps cover 63 % of the way to a new estimate
+INTERVAL = 0.2  # seconds between estimates; a cut is looked for on every frame and estimated at once
+TRIM = 0.03  # largest relative correction of the mean brightness: hides exposure steps, not changes of the scene
+PROBE = 64  # long side in pixels on which the mean brightness is predicted
+SCENE = 32  # long side in pixels on which two frames are compared
+CUT = 0.5  # structural difference, 0 for equal frames and 1 for unrelated ones, from which it is a cut
+JUMP = math.log(1.5)  # change of the mean brightness within one frame: a light was switched
+
+
+class SteadyMaps:
+    """The curve maps of one frame after another: `maps = steady(thumbnail, seconds)`.
+
+    estimate    gives the maps (C, h, w) of a thumbnail; `Enhancer.curve_maps`
+    iterations  of the curve; `Enhancer.info.iterations`
+    strength    at which the maps will be applied
+    """
+
+    def __init__(self, estimate: Callable[[Float32], Float32], *, iterations: int, strength: float = 1.0) -> None:
+        self._estimate = estimate
+        self._iterations = iterations
+        self._strength = strength
+        self._scene: Float32 | None = None
+        self._estimated = self._shown = 0.0
+
+    def __call__(self, thumbnail: Float32, seconds: float) -> Float32:
+        """The maps for the frame that is shown at `seconds`; its thumbnail is float32 (h, w, 3) in [0, 1]."""
+        scene = shrink(thumbnail, SCENE).mean(axis=2)
+        cut = self._scene is None or is_cut(self._scene, scene)
+        self._scene = scene
+        if cut or seconds - self._estimated >= INTERVAL:
+            self._target = self._estimate(thumbnail)
+            self._estimated = seconds
+        if cut:
+            self._maps, self._level, self._shown = self._target, math.nan, seconds
+        k = 1 - math.exp(-max(0.0, seconds - self._shown) / SETTLE)
+        self._shown = seconds
+        self._maps = self._maps + np.float32(k) * (self._target - self._maps)
+        return self._hold(shrink(thumbnail, PROBE), k)
+
+    def _hold(self, probe: Float32, k: float) -> Float32:
+        """Trim the maps so that the brightness they give follows its own running mean (one Newton step)."""
+        bright, brighter = (self._brightness(probe, self._maps * np.float32(s)) for s in (1, 1.05))
+        if math.isnan(self._level):
+            self._level = bright
+        self._level += k * (bright - self._level)
+        self._level = min(max(self._level, bright * (1 - TRIM)), bright * (1 + TRIM))
+        slope = (brighter - bright) / 0.05
+        trim = (self._level - bright) / slope if slope > 1e-3 else 0.0
+        held: Float32 = np.clip(self._maps * np.float32(1 + min(max(trim, -0.2), 0.2)), -1, 1)
+        return held
+
+    def _brightness(self, probe: Float32, maps: Float32) -> float:
+        curved = apply_curves(
+            probe, np.clip(maps, -1, 1), iterations=self._iterations, strength=self._strength, threads=1
+        )
+        return float(curved.mean())
+
+
+def is_cut(before: Float32, after: Float32) -> bool:
+    """Whether two neighbouring frames, as small grey pictures (h, w) in [0, 1], show different scenes.
+
+        difference = mean((x' - y')^2) / (var x + var y + noise),    x' = x - mean x
+
+    is 1 - correlation for frames of equal contrast. It sees neither an exposure step nor sensor noise; a switched
+    light is seen by the jump of the mean.
+    """
+    if before.shape != after.shape:
+        return True
+    floor = 4 / 255
+    jump = abs(math.log((after.mean() + floor) / (before.mean() + floor)))
+    x, y = before - before.mean(), after - after.mean()
+    difference = ((x - y) ** 2).mean() / (x.var() + y.var() + (1 / 255) ** 2)
+    return bool(jump > JUMP or difference > CUT)
