@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import OutputError
@@ -14,16 +14,21 @@ TEMPORARY_SUFFIX = ".tmp"
 
 
 def write_atomically(
-    path: str | os.PathLike[str], data: bytes | bytearray | memoryview, *, overwrite: bool = False
+    path: str | os.PathLike[str],
+    data: bytes | bytearray | memoryview,
+    *,
+    overwrite: bool = False,
+    announce: Callable[[os.stat_result], None] | None = None,
 ) -> Path:
     """Write `data` under `path` in one step: at no moment is there a partial file of that name.
 
     The bytes go to a hidden file in the same folder, are flushed to the disk and only then get their name,
     by a hard link where an existing file must stay (so that two writers cannot both win), else by a rename.
-    Missing folders are made. Raises OutputError.
+    Missing folders are made. `announce` is called with the size and times that the file is about to have,
+    when all that is left to do is to name it. Raises OutputError.
     """
     path = Path(path)
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not overwrite and path.exists():
@@ -33,6 +38,8 @@ def write_atomically(
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+                if announce is not None:
+                    announce(os.fstat(file.fileno()))
             if overwrite:
                 temporary.replace(path)
             else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import io
+import os
+import sys
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -121,14 +123,16 @@ def join(pixels: Pixels, alpha: Pixels | None, grey: bool) -> Pixels:
 
 
 def _saved(samples: Pixels, format: str, options: dict[str, Any]) -> bytes:
-    file = io.BytesIO()
     image = pillow.pack(samples)
     del samples
+    # Pillow lets other threads run while it encodes into a real file, not while it encodes into a BytesIO.
     try:
-        image.save(file, format, **options)
+        with os.fdopen(os.memfd_create("undim"), "w+b") if sys.platform == "linux" else TemporaryFile() as file:
+            image.save(file, format, **options)
+            file.seek(0)
+            return file.read()
     except (OSError, ValueError) as error:
         raise OutputError(f"{image.width} x {image.height} pixels cannot be written as {format}: {error}") from error
-    return file.getvalue()
 
 
 def _coding(picture: Picture, format: str, quality: int | None) -> dict[str, Any]:
@@ -139,7 +143,7 @@ def _coding(picture: Picture, format: str, quality: int | None) -> dict[str, Any
         return {"quality": quality or _QUALITY[format], "subsampling": 0}
     if format == "WEBP" and quality is None and picture.lossless:
         return {"lossless": True}
-    if format == "AVIF":
+    if format == "AVIF" and not picture.grey:
         return {"quality": quality or _QUALITY[format], "subsampling": "4:4:4"}
     return {"quality": quality or _QUALITY[format]} if format in _QUALITY else {}
 
