@@ -21,9 +21,6 @@ from undim import images
 from undim.curves import MAXIMUM, Float32, Image, apply_curves, check_image, to_unit
 from undim.denoise import filter_and_apply
 from undim.errors import InputError, OutputError
-from undim.images.decode import split
-from undim.images.encode import join
-from undim.images.pillow import pack, unpack
 from undim.pretrained import DEFAULT
 from undim.runtime import CurveEstimator
 
@@ -92,17 +89,14 @@ class Enhancer:
         if isinstance(image, np.ndarray):
             return self._enhance(image, strength, denoise)
         if isinstance(image, PIL.Image.Image):
-            samples = unpack(image.convert("RGB") if image.mode == "CMYK" else image)
-            pixels, alpha, grey = split(samples)
-            enhanced = pack(join(self._enhance(pixels, strength, denoise), alpha, grey))
-            enhanced.info = dict(image.info)
-            return enhanced
+            picture = images.from_pil(image)
+            return images.to_pil(picture.with_pixels(self._enhance(picture.pixels, strength, denoise)), image)
         picture = images.decode(image)
         picture = picture.with_pixels(self._enhance(picture.pixels, strength, denoise))
         if isinstance(image, bytes):
             return images.encode(picture)
         source = Path(image)
-        target = Path(output) if output else source.with_suffix(f".undim{source.suffix}")
+        target = Path(output) if output else images.output_beside(source)
         if target.exists() and target.samefile(source):
             raise OutputError(f"got {target} as output, which is the input; choose another name")
         format = images.format_named(target.suffix) if output else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError, OutputError
-from ..images import EXTENSIONS, RAW_EXTENSIONS, format_named
+from ..images import EXTENSIONS, RAW_EXTENSIONS, format_named, output_suffix
 
 SUFFIX = ".undim"
 """`night.jpg` becomes `night.undim.jpg` where no output folder was named."""
@@ -90,11 +90,7 @@ def _walk(root: Path, output: Path | None, recursive: bool) -> Iterator[Path]:
 
 def _target(source: Path, folder: Path | None, format: str | None, *, whole: bool = False) -> Path:
     """The output of a photograph; `whole` keeps the old suffix in the name where the suffix changes."""
-    suffix = source.suffix
-    if format is not None and EXTENSIONS.get(suffix.lower()) != format_named(format):
-        suffix = "." + format.lower().lstrip(".")
-    elif suffix.lower() in RAW_EXTENSIONS:
-        suffix = ".tif"
+    suffix = output_suffix(source, format)
     stem = source.name if whole and suffix != source.suffix else source.stem
     return source.parent / f"{stem}{SUFFIX}{suffix}" if folder is None else folder / f"{stem}{suffix}"
 

@@ -2,8 +2,8 @@
 
 from .atomic import write_atomically
 from .decode import decode
-from .edge import from_array, from_pil, to_array, to_pil
-from .encode import EXTENSIONS, RAW_EXTENSIONS, encode, format_named
+from .edge import from_array, from_pil, output_beside, to_array, to_pil
+from .encode import EXTENSIONS, RAW_EXTENSIONS, encode, format_named, output_suffix
 from .picture import MAX_PIXELS, JpegCoding, Metadata, Picture
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "format_named",
     "from_array",
     "from_pil",
+    "output_beside",
+    "output_suffix",
     "to_array",
     "to_pil",
     "write_atomically",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,15 @@ from ..errors import InputError
 from . import pillow
 from .colour import Pixels, in_depth
 from .decode import assemble, check_range, split
-from .encode import join
+from .encode import join, output_suffix
 from .picture import Decoded, Metadata, Picture
 
 _DTYPES = (np.uint8, np.uint16, np.float32)
+
+
+def output_beside(source: Path) -> Path:
+    """`night.undim.jpg` for `night.jpg`, `night.undim.tif` for a camera raw file."""
+    return source.with_name(f"{source.stem}.undim{output_suffix(source)}")
 
 
 def from_array(array: Pixels) -> Picture:

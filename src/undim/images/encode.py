@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -85,6 +86,13 @@ def format_named(name: str) -> str:
         names = ", ".join(suffix[1:] for suffix in EXTENSIONS)
         raise InputError(f"got format {name!r}, expected one of {names}")
     return format
+
+
+def output_suffix(source: Path, format: str | None = None) -> str:
+    """The suffix of a photograph's output: its own, or that of `format`; `.tif` for a camera raw file."""
+    if format is not None and EXTENSIONS.get(source.suffix.lower()) != format_named(format):
+        return "." + format.lower().lstrip(".")
+    return ".tif" if source.suffix.lower() in RAW_EXTENSIONS else source.suffix
 
 
 def _samples(picture: Picture, format: str) -> tuple[Pixels, Metadata]:
