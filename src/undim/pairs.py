@@ -75,10 +75,11 @@ def _pictures(folder: Path) -> list[Path]:
         sets = sorted(path.parent.name for path in folder.glob(f"*/{LOW}"))
         hint = f"; it holds the sets {_some(sets)}: name one of them" if sets else ""
         raise DataError(f"{folder} holds no pictures ({', '.join(EXTENSIONS)}){hint}")
-    return sorted(files, key=_natural)
+    return sorted(files, key=natural_order)
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def natural_order(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts files by name with 2 before 10."""
     return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", path.name)]
 
 

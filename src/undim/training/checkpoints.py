@@ -6,36 +6,34 @@ checkpoint holds the weights, the optimiser's state, the epoch and the recipe.  
 
 from __future__ import annotations
 
-import pickle
+import hashlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from undim.errors import ModelError, TrainingError
-from undim.training.models import MODELS, DCENet, DCENetPP
+from undim.images import write_atomically
+from undim.training.models import MODELS, count_parameters
 
 
 def save_model(model: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> None:
     """Write weights and metadata; `metadata` must hold what rebuilds the net: model, iterations, width."""
-    _save({name: value.detach().cpu() for name, value in model.state_dict().items()}, Path(path), metadata)
+    _save(model.state_dict(), Path(path), metadata)
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
     """Rebuild a net from a model file; returns it with the file's metadata."""
     tensors, metadata = _load(Path(path), ModelError)
     try:
-        model = MODELS[metadata["model"]](
-            iterations=int(metadata["iterations"]), width=int(metadata["width"])
-        )
+        model = MODELS[metadata["model"]](iterations=int(metadata["iterations"]), width=int(metadata["width"]))
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{path} is no undim model ({error}); expected one that `undim train` wrote"
-        ) from error
+        raise ModelError(f"{path} is no undim model ({error}); expected one that `undim train` wrote") from error
     return model, metadata
 
 
@@ -43,9 +41,9 @@ def save_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, metadata: Mapping[str, str]
 ) -> None:
     """Write everything that a resumed run needs to continue as if it had never stopped."""
-    tensors = {f"model.{name}": value.detach().cpu() for name, value in model.state_dict().items()}
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{key}": value.cpu() for key, value in state.items()}
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
     _save(tensors, path, metadata)
 
 
@@ -67,59 +65,76 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     return metadata
 
 
-def import_released(path: str | Path) -> nn.Module:
+def import_released(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
     """Read the weights that the Zero-DCE authors released (`.pth`), for DCE-Net and DCE-Net++ alike.
 
-    The net is recognised by its keys.  The authors store `-a`; tanh is odd, so negating the last layer gives the
-    paper's sign.  Read with `weights_only=True`: no code in the file can run.
+    The net is recognised by its keys. The authors store `-a`; tanh is odd, so negating the last layer gives the
+    paper's sign. Read with `weights_only=True`: no code in the file can run. Returns the net and its metadata,
+    which carries the authors' licence.
     """
+    path = Path(path)
     expected = "expected a Zero-DCE or Zero-DCE++ state dict as its authors released it"
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} does not exist; {expected}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}); {expected}") from error
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes make the unpickler raise nearly anything
         raise ModelError(f"{path} cannot be read safely ({type(error).__name__}); {expected}") from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ModelError(f"{path} holds a {type(state).__name__}, not a table of tensors; {expected}")
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
+        raise ModelError(f"{path} holds a {type(state).__name__} that is no table of tensors; {expected}")
     state = {key.removeprefix("module."): value.float() for key, value in state.items()}
-    kinds = ("weight", "bias")
-    plain = {f"e_conv{i}.{kind}": f"layers.{i - 1}.{kind}" for i in range(1, 8) for kind in kinds}
-    separable = {
-        f"e_conv{i}.{part}.{kind}": f"layers.{i - 1}.{place}.{kind}"
-        for i in range(1, 8)
-        for place, part in enumerate(("depth_conv", "point_conv"))
-        for kind in kinds
+    found = next((item for item in _RELEASED.items() if item[1][1].keys() == state.keys()), None)
+    if found is None:
+        raise ModelError(f"{path} has the keys {', '.join(list(state)[:4])} ...; {expected}")
+    name, (architecture, keys) = found
+    model = MODELS[architecture]()
+    try:
+        model.load_state_dict({keys[key]: value for key, value in state.items()})
+    except RuntimeError as error:
+        raise ModelError(f"{path} has the right keys but other shapes: {error}; {expected}") from error
+    last = [module for module in model.modules() if isinstance(module, nn.Conv2d)][-1]
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter.neg_()
+    return model, {
+        "name": name,
+        "version": "as released by its authors",
+        "model": architecture,
+        "iterations": "8",
+        "width": "32",
+        "maps_size": "256",
+        "recipe": f"imported from {path.name}",
+        "recipe_sha256": hashlib.sha256(data).hexdigest(),
+        "training_data": "SICE part 1, by the authors of Zero-DCE",
+        "licence": "CC BY-NC 4.0 (the authors' weights); not to be redistributed with undim",
+        "parameters": str(count_parameters(model)),
     }
-    model: nn.Module
-    for names, model in ((plain, DCENet()), (separable, DCENetPP())):
-        if state.keys() == names.keys():
-            try:
-                model.load_state_dict({names[key]: value for key, value in state.items()})
-            except RuntimeError as error:
-                raise ModelError(
-                    f"{path} has the right keys but other shapes: {error}; {expected}"
-                ) from error
-            last = [module for module in model.modules() if isinstance(module, nn.Conv2d)][-1]
-            with torch.no_grad():
-                for parameter in last.parameters():
-                    parameter.neg_()
-            return model
-    raise ModelError(f"{path} has the keys {', '.join(list(state)[:4])} ...; {expected}")
+
+
+def _released_keys(parts: Mapping[str, str]) -> dict[str, str]:
+    """The authors' names of all weights -> ours; `parts` does the same within a layer."""
+    return {
+        f"e_conv{i + 1}{theirs}.{kind}": f"layers.{i}{ours}.{kind}"
+        for i in range(7)
+        for theirs, ours in parts.items()
+        for kind in ("weight", "bias")
+    }
+
+
+_RELEASED = {  # name of the imported model -> its architecture here, and its keys
+    "zero-dce-authors": ("DCENet", _released_keys({"": ""})),
+    "zero-dcepp-authors": ("DCENetPP", _released_keys({".depth_conv": ".0", ".point_conv": ".1"})),
+}
 
 
 def _save(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata=dict(metadata))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    data = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=dict(metadata))
+    write_atomically(path, data, overwrite=True)
 
 
-def _load(
-    path: Path, failure: type[ModelError] | type[TrainingError]
-) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _load(path: Path, failure: type[ModelError | TrainingError]) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import inspect
+import json
+import math
+import re
 import tomllib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from undim.training.models import INITIALISATIONS, MODELS
 
 Losses = dict[str, dict[str, float]]
 
-_TENSORS = {"low", "enhanced", "curve_maps"}
+_SMALLEST = 16  # side of a training picture: the losses look at regions of up to that size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,25 +68,28 @@ class Recipe:
         _one_of("model", self.model, MODELS)
         _one_of("initialisation", self.initialisation, INITIALISATIONS)
         _one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
-        for key in ("iterations", "width", "image_size", "epochs", "batch"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"{key} = {getattr(self, key)}: expected 1 or more")
+        for key in ("iterations", "width", "epochs", "batch"):
+            _at_least(1, key, getattr(self, key))
         for key in ("learning_rate", "weight_decay", "gradient_clip", "exposure_jitter", "crop"):
-            if getattr(self, key) < 0:
-                raise ConfigError(f"{key} = {getattr(self, key)}: expected 0 or more")
+            _at_least(0, key, getattr(self, key))
         if self.crop > self.image_size:
             raise ConfigError(f"crop = {self.crop} is larger than image_size = {self.image_size}")
+        _at_least(_SMALLEST, "crop" if self.crop else "image_size", self.crop or self.image_size)
         for key in ("train", "validation"):
             parse_slice(key, getattr(self, key))
         if not self.losses:
             raise ConfigError(f"recipe {self.name!r} names no losses; there are: {', '.join(LOSSES)}")
         for name, options in self.losses.items():
             _one_of("losses", name, LOSSES)
-            parameters = inspect.signature(LOSSES[name]).parameters.keys() - _TENSORS
-            for option in options.keys() - {"weight"}:
-                _one_of(f"losses.{name}", option, parameters | {"weight"})
+            kinds = {k: v for k, v in typing.get_type_hints(LOSSES[name]).items() if v in (int, float)}
+            for option, value in options.items():
+                _one_of(f"losses.{name}", option, kinds.keys() | {"weight"})
+                if kinds.get(option) is int and type(value) is not int:
+                    raise ConfigError(f"losses.{name}.{option} = {value!r}: expected a whole number")
             if "weight" not in options:
                 raise ConfigError(f"losses.{name} has no weight: write {name} = 1.0 or weight = 1.0")
+            if options.get("patch", 1) > (self.crop or self.image_size):
+                raise ConfigError(f"losses.{name}.patch = {options['patch']} is larger than the pictures")
 
     def to_toml(self) -> str:
         """The whole recipe, defaults included, as TOML that `load_recipe` reads back."""
@@ -92,7 +97,7 @@ class Recipe:
         tables = {key: values.pop(key) for key in ("losses", "expected")}
         lines = [f"{key} = {_toml(value)}" for key, value in values.items()]
         for key, table in tables.items():
-            lines += ["", f"[{key}]", *(f"{name} = {_toml(value)}" for name, value in table.items())]
+            lines += ["", f"[{key}]", *(f"{_key(name)} = {_toml(value)}" for name, value in table.items())]
         return "\n".join(lines) + "\n"
 
 
@@ -107,40 +112,33 @@ def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for change in changes:
         _change(values, change)
-    return recipe_from(values, origin=str(path))
+    try:
+        return recipe_from(values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
-def recipe_from(values: Mapping[str, Any], *, origin: str) -> Recipe:
-    """Build a recipe from parsed TOML; `origin` names the file in errors."""
+def recipe_from(values: Mapping[str, Any]) -> Recipe:
+    """Build a recipe from parsed TOML."""
     kinds = typing.get_type_hints(Recipe)
     values = dict(values)
     if isinstance(losses := values.get("losses"), Mapping):
-        values["losses"] = {
-            k: dict(v) if isinstance(v, Mapping) else {"weight": v} for k, v in losses.items()
-        }
+        values["losses"] = {k: dict(v) if isinstance(v, Mapping) else {"weight": v} for k, v in losses.items()}
     for key, value in values.items():
-        _one_of(f"{origin}: key", key, kinds)
+        _one_of("key", key, kinds)
         kind = typing.get_origin(kinds[key]) or kinds[key]
         if kind is float and type(value) is int:
             values[key] = float(value)
         elif type(value) is not kind:
-            raise ConfigError(
-                f"{origin}: {key} = {value!r} is a {type(value).__name__}; expected {kind.__name__}"
-            )
+            raise ConfigError(f"{key} = {value!r} is a {type(value).__name__}; expected {kind.__name__}")
     for table in ("losses", "expected"):
         for name, entry in values.get(table, {}).items():
             for number in entry.values() if isinstance(entry, dict) else (entry,):
-                if isinstance(number, bool) or not isinstance(number, int | float):
-                    raise ConfigError(f"{origin}: {table}.{name} = {number!r}: expected a number")
-    missing = [
-        f.name
-        for f in dataclasses.fields(Recipe)
-        if f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-        and f.name not in values
-    ]
-    if missing:
-        raise ConfigError(f"{origin}: {', '.join(missing)} missing")
+                if type(number) not in (int, float) or not math.isfinite(number):
+                    raise ConfigError(f"{table}.{name} = {number!r}: expected a number")
+    needed = [f.name for f in dataclasses.fields(Recipe) if f.default is f.default_factory is dataclasses.MISSING]
+    if missing := [name for name in needed if name not in values]:
+        raise ConfigError(f"{', '.join(missing)} missing; a recipe needs {', '.join(needed)} and its losses")
     return Recipe(**values)
 
 
@@ -170,18 +168,25 @@ def _change(values: dict[str, Any], change: str) -> None:
     values[last] = value
 
 
-def _one_of(what: str, name: str, known: typing.Iterable[str]) -> None:
+def _at_least(least: int, key: str, value: float) -> None:
+    if not least <= value < math.inf:
+        raise ConfigError(f"{key} = {value}: expected {least} or more")
+
+
+def _one_of(what: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else "."
         raise ConfigError(f"{what}: unknown {name!r}{hint} There are: {', '.join(sorted(known))}")
 
 
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
 def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    if isinstance(value, bool | str):  # JSON writes these as TOML does
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + " }"
     return repr(value)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,78 +16,85 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from undim.errors import DataError
+from undim.errors import DataError, InputError
+from undim.images import EXTENSIONS, decode
+from undim.pairs import natural_order
 from undim.training.config import Recipe
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+Pixels = npt.NDArray[np.uint8]
 
 
-def numeric_order(path: Path) -> tuple[tuple[int, str], ...]:
-    """Sort key that puts 2.png before 10.png."""
-    return tuple((int(part) if part.isdigit() else -1, part) for part in re.split(r"(\d+)", path.stem))
+def find_pictures(data: str | Path, folder: str = ".") -> list[Path]:
+    """Every picture below `data/folder`, in natural order (2 before 10) within its folder.
 
-
-def list_images(folder: str | Path) -> list[Path]:
-    """Every picture below `folder`, in numeric order of file name within its folder."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; give --data a folder of pictures")
-    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    Where `data` is LOL's root, `data/our485/folder` stands for `data/folder`.
+    """
+    data = Path(data)
+    root = next((p for p in (data / folder, data / "our485" / folder) if p.is_dir()), None)
+    if root is None and data.is_dir():
+        raise DataError(
+            f"{data} holds no folder {folder}/; give --data the folder that does (LOL's our485, or its root), "
+            "or train on the pictures of a plain folder with --set folder=."
+        )
+    if root is None:
+        raise DataError(f"{data} is not a folder; give --data a folder of pictures")
+    found = [p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")]
     if not found:
-        raise DataError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
-    return sorted(found, key=lambda p: (p.parent, numeric_order(p)))
+        raise DataError(f"{root} holds no pictures ({', '.join(EXTENSIONS)})")
+    return sorted(found, key=lambda p: (p.parent, natural_order(p)))
 
 
 @dataclass(frozen=True)
 class ImageCache:
     """All pictures of a run at one size: `pixels` (N, size, size, 3) uint8, memory-mapped, and their file names."""
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Pixels
     names: tuple[str, ...]
     fingerprint: str
 
     @classmethod
     def open(cls, files: Sequence[Path], *, size: int, cache_dir: Path | None = None) -> ImageCache:
-        """Map the cache of these files at size x size (Pillow's antialiased bilinear resize), making it if absent."""
+        """Map the cache of these files at size x size (Pillow's antialiased bilinear resize), making it if absent.
+
+        It lies in `cache_dir`, by default the folder that UNDIM_CACHE names, or ~/.cache/undim.
+        """
         digest = hashlib.sha256(f"{size} bilinear".encode())
         for file in files:
             digest.update(file.name.encode() + b"\0")
             digest.update(hashlib.sha256(file.read_bytes()).digest())
         folder = cache_dir or Path(os.environ.get("UNDIM_CACHE", Path.home() / ".cache" / "undim"))
         store = folder / f"{digest.hexdigest()[:32]}.u8"
-        shape = (len(files), size, size, 3)
         if not store.is_file():
-            _decode_all(files, shape, store)
-        pixels = np.memmap(store, dtype=np.uint8, mode="r", shape=shape)
+            _decode_all(files, size, store)
+        pixels = np.memmap(store, dtype=np.uint8, mode="r", shape=(len(files), size, size, 3))
         return cls(pixels, tuple(file.name for file in files), digest.hexdigest())
 
 
-def _decode_all(files: Sequence[Path], shape: tuple[int, int, int, int], store: Path) -> None:
+def _decode_all(files: Sequence[Path], size: int, store: Path) -> None:
     store.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=store.parent, prefix=f".{store.name}.")
-    os.close(handle)
+    with tempfile.NamedTemporaryFile(dir=store.parent, prefix=f".{store.name}.", delete=False) as file:
+        try:
+            with ThreadPoolExecutor() as pool:
+                for pixels in pool.map(lambda path: _decode(path, size), files):
+                    file.write(pixels.tobytes())
+            file.close()
+            Path(file.name).replace(store)
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _decode(path: Path, size: int) -> Pixels:
     try:
-        pixels = np.memmap(temporary, dtype=np.uint8, mode="w+", shape=shape)
-
-        def decode(index: int) -> None:
-            try:
-                with Image.open(files[index]) as image:
-                    pixels[index] = np.asarray(
-                        image.convert("RGB").resize((shape[2], shape[1]), Image.Resampling.BILINEAR)
-                    )
-            except (UnidentifiedImageError, OSError) as error:
-                raise DataError(
-                    f"cannot read {files[index]} as a picture ({error}); remove or replace it"
-                ) from error
-
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(decode, range(len(files))))
-        pixels.flush()
-        Path(temporary).replace(store)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        pixels = decode(path).pixels
+    except InputError as error:
+        raise DataError(f"{error}; remove or replace this file") from error
+    if pixels.dtype == np.uint16:
+        pixels = np.round(pixels / 257).astype(np.uint8)
+    elif pixels.dtype == np.float32:
+        pixels = np.round(pixels * 255).astype(np.uint8)
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ class Batch:
 
 def batches(
     cache: ImageCache,
-    indices: Sequence[int],
+    indices: npt.NDArray[np.intp],
     recipe: Recipe,
     *,
     epoch: int | None = None,
@@ -114,7 +120,7 @@ def batches(
     what an unbroken one would.  Of `world` processes each takes every world-th picture of every batch.
     """
     random = None if epoch is None else np.random.default_rng([recipe.seed, epoch])
-    order = np.asarray(indices) if random is None else random.permutation(np.asarray(indices))
+    order = indices if random is None else random.permutation(indices)
     for start in range(0, len(order), recipe.batch):
         chosen = order[start : start + recipe.batch]
         # every process draws for the whole batch, so that the split does not change what is drawn
@@ -129,14 +135,12 @@ def batches(
         yield Batch(low, tuple(cache.names[i] for i in chosen[mine]))
 
 
-def _augment(
-    picture: npt.NDArray[np.uint8], recipe: Recipe, random: np.random.Generator
-) -> npt.NDArray[np.uint8]:
+def _augment(picture: npt.NDArray[np.uint8], recipe: Recipe, random: np.random.Generator) -> npt.NDArray[np.uint8]:
     if recipe.crop:
         top, left = random.integers(0, recipe.image_size - recipe.crop + 1, 2)
         picture = picture[top : top + recipe.crop, left : left + recipe.crop]
     if recipe.flip and random.integers(2):
         picture = picture[:, ::-1]
     if recipe.rotate:
-        picture = np.rot90(picture, random.integers(4))
+        picture = np.rot90(picture, int(random.integers(4)))
     return picture

@@ -24,7 +24,7 @@ def enhance(image: Tensor, curve_maps: Tensor, iterations: int = 8) -> Tensor:
     if channels in (1, 3):
         steps = [curve_maps] * iterations
     elif channels in (iterations, 3 * iterations):
-        steps = list(curve_maps.split(channels // iterations, dim=1))
+        steps = list(curve_maps.chunk(iterations, dim=1))
     else:
         raise ValueError(
             f"curve_maps has {channels} channels; {iterations} iterations need 1, 3, {iterations} or {3 * iterations}"
@@ -34,34 +34,14 @@ def enhance(image: Tensor, curve_maps: Tensor, iterations: int = 8) -> Tensor:
     return image
 
 
-class DCENet(nn.Module):
-    """DCE-Net: seven 3 x 3 convolutions with symmetric concatenation, `width` wide, 3 n maps (CVPR 2020, sec. 3.2).
+class _CurveNet(nn.Module):
+    """Seven layers, the last three of which also see the third, the second and the first."""
 
-    79,416 parameters at width 32 and 8 iterations.
-    """
-
-    def __init__(self, *, iterations: int = 8, width: int = 32) -> None:
+    def __init__(self, layer: Callable[[int, int], nn.Module], *, width: int, maps: int) -> None:
         super().__init__()
-        self.iterations = iterations
-        self.layers = nn.ModuleList(
-            self.layer(inputs, outputs) for inputs, outputs in self._plan(width, 3 * iterations)
-        )
-
-    @staticmethod
-    def _plan(width: int, maps: int) -> list[tuple[int, int]]:
-        return [
-            (3, width),
-            (width, width),
-            (width, width),
-            (width, width),
-            (2 * width, width),
-            (2 * width, width),
-            (2 * width, maps),
-        ]
-
-    @staticmethod
-    def layer(inputs: int, outputs: int) -> nn.Module:
-        return nn.Conv2d(inputs, outputs, 3, padding=1)
+        inputs = (3, width, width, width, 2 * width, 2 * width, 2 * width)
+        outputs = (width,) * 6 + (maps,)
+        self.layers = nn.ModuleList(map(layer, inputs, outputs))
 
     def forward(self, image: Tensor) -> Tensor:
         e1, e2, e3, e4, e5, e6, e7 = self.layers
@@ -75,22 +55,34 @@ class DCENet(nn.Module):
         return torch.tanh(maps)
 
 
-class DCENetPP(DCENet):
-    """DCE-Net++: the same net with depthwise separable convolutions and 3 maps that all steps share (TPAMI 2021).
+def _plain(inputs: int, outputs: int) -> nn.Module:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
 
-    10,561 parameters at width 32.
+
+def _separable(inputs: int, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs), nn.Conv2d(inputs, outputs, 1))
+
+
+class DCENet(_CurveNet):
+    """DCE-Net: seven 3 x 3 convolutions with symmetric concatenation, `width` wide, 3 n maps (CVPR 2020, sec. 3.2).
+
+    79,416 parameters at width 32 and 8 iterations.
     """
 
     def __init__(self, *, iterations: int = 8, width: int = 32) -> None:
-        nn.Module.__init__(self)
+        super().__init__(_plain, width=width, maps=3 * iterations)
         self.iterations = iterations
-        self.layers = nn.ModuleList(self.layer(inputs, outputs) for inputs, outputs in self._plan(width, 3))
 
-    @staticmethod
-    def layer(inputs: int, outputs: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs), nn.Conv2d(inputs, outputs, 1)
-        )
+
+class DCENetPP(_CurveNet):
+    """DCE-Net++: the same net with depthwise separable convolutions and 3 maps that all n steps share (TPAMI 2021).
+
+    10,561 parameters at width 32, for any number of iterations.
+    """
+
+    def __init__(self, *, iterations: int = 8, width: int = 32) -> None:
+        super().__init__(_separable, width=width, maps=3)
+        self.iterations = iterations
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {"DCENet": DCENet, "DCENetPP": DCENetPP}
