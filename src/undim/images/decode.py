@@ -43,7 +43,7 @@ def decode(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = N
         format = sniff(data)
         return assemble(_DECODERS[format](data, format, max_pixels), format, name)
     except InputError as error:
-        raise InputError(f"{name}: {error}") from error
+        raise type(error)(f"{name}: {error}") from error
     except UndimError:
         raise
     except Exception as error:

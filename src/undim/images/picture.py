@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from ..errors import InputError
+from ..errors import InputError, TooManyPixelsError
 from .colour import Pixels, Tone
 
 MAX_PIXELS = 250_000_000
@@ -80,7 +80,7 @@ class Decoded(NamedTuple):
 def check_header(width: int, height: int, frames: int, max_pixels: int) -> None:
     """Refuse decompression bombs and animations before any pixel is decoded."""
     if width * height > max_pixels:
-        raise InputError(
+        raise TooManyPixelsError(
             f"{width} x {height} is {width * height / 1e6:.0f} megapixels, expected at most "
             f"{max_pixels / 1e6:.0f}; raise max_pixels if you trust this file"
         )
