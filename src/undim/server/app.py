@@ -22,8 +22,9 @@ from starlette.staticfiles import StaticFiles
 
 from undim import __version__
 from undim.enhancer import Enhancer
-from undim.errors import InputError, TooManyPixelsError
-from undim.images import decode, encode, format_named
+from undim.errors import InputError, MissingExtraError, OutputError, TooManyPixelsError, UndimError
+from undim.images import decode, encode
+from undim.images.decode import sniff
 from undim.server.body import read_picture
 from undim.server.limits import Limits, Workers
 from undim.server.problems import KINDS, Problem, documented
@@ -53,7 +54,15 @@ GUARDED = documented("invalid-request", "unauthorized", "cross-site", "wrong-hos
 WORKING = GUARDED | documented(
     "upload-timeout", "body-too-large", "not-a-picture", "too-many-pixels", "queue-full", "work-timeout"
 )
-MEDIA_TYPES = {kind: f"image/{kind.lower()}" for kind in ("JPEG", "PNG", "WEBP", "AVIF", "BMP")}
+MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "TIFF": "image/tiff",
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+    "HEIF": "image/heic",
+}
 
 
 def create_app(
@@ -170,9 +179,8 @@ def create_app(
 def _enhance(enhancer: Enhancer, data: bytes, settings: Settings, max_pixels: int) -> tuple[bytes, str]:
     picture = decode(data, max_pixels=max_pixels, name="the upload")
     pixels = enhancer(picture.pixels, strength=settings.strength, denoise=settings.denoise)
-    format = format_named(settings.format) if settings.format else picture.format
-    content = encode(picture.with_pixels(pixels), format, settings.quality)
-    return content, MEDIA_TYPES[format]
+    content = encode(picture.with_pixels(pixels), settings.format, settings.quality)
+    return content, MEDIA_TYPES[sniff(content)]
 
 
 def _curves(enhancer: Enhancer, data: bytes, settings: CurveSettings, max_pixels: int) -> tuple[bytes, dict[str, str]]:
@@ -207,8 +215,13 @@ def _answer_with_problems(app: FastAPI) -> None:
         return Problem("too-many-pixels", str(error)).response()
 
     @app.exception_handler(InputError)
-    async def not_a_picture(_: Request, error: InputError) -> Response:
+    @app.exception_handler(MissingExtraError)
+    async def not_a_picture(_: Request, error: UndimError) -> Response:
         return Problem("not-a-picture", str(error)).response()
+
+    @app.exception_handler(OutputError)
+    async def not_writable(_: Request, error: OutputError) -> Response:
+        return Problem("invalid-request", str(error)).response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

@@ -27,11 +27,11 @@ class Settings(CurveSettings):
         Field(ge=0, le=1.5, allow_inf_nan=False, description="0 gives the input back, 1 is the model's own"),
     ] = 1.0
     format: Annotated[
-        Literal["jpg", "png", "webp", "avif", "bmp"] | None,
+        Literal["jpg", "png", "webp", "tif", "avif", "bmp", "heic"] | None,
         Field(description="default: the format of the upload"),
     ] = None
     quality: Annotated[
-        int | None, Field(ge=1, le=100, description="of JPEG, WebP and AVIF; default: that of the upload")
+        int | None, Field(ge=1, le=100, description="of JPEG, WebP, AVIF and HEIC; default: that of the upload")
     ] = None
 
 

@@ -7,7 +7,7 @@ import { callable } from "./remote-calls.js";
 import { Viewer } from "./viewer.js";
 import { zip } from "./zip.js";
 
-const SUFFIXES = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/avif": "avif", "image/bmp": "bmp" };
+const SUFFIXES = { jpeg: "jpg", tiff: "tif" }; // other media types are named like their files
 const $ = (id) => document.getElementById(id);
 
 const backend = await import(`../${document.documentElement.dataset.backend}/backend.js`); // server or device
@@ -46,7 +46,7 @@ function remove(picture) {
 async function show(picture) {
   current = picture;
   for (const { item } of pictures) item.querySelector("button").ariaCurrent = String(item === picture?.item);
-  if (!picture) return void (turn++, ($("place").textContent = ""));
+  if (!picture) return void (turn++, ($("name").textContent = ""));
   settings = picture.settings;
   showSettings();
   const mine = ++turn;
@@ -54,7 +54,7 @@ async function show(picture) {
     viewer.show({});
     const { picture: preview, size } = await decoded(picture);
     if (mine !== turn) return;
-    $("place").textContent = `${picture.name} · ${size.width} × ${size.height}`;
+    $("name").textContent = `${picture.name} · ${size.width} × ${size.height}`;
     $("canvas").ariaLabel = `${picture.name}, before on the left, after on the right`;
     viewer.show({ picture: preview });
     await update(picture);
@@ -111,7 +111,8 @@ async function downloadAll() {
 }
 
 function outputName({ name }, blob) {
-  return `${name.replace(/\.[^.]*$/, "")}.undim.${SUFFIXES[blob.type] ?? "png"}`;
+  const type = blob.type.split("/")[1];
+  return `${name.replace(/\.[^.]*$/, "")}.undim.${SUFFIXES[type] ?? type}`;
 }
 
 function save(blob, name) {
@@ -127,7 +128,7 @@ function save(blob, name) {
 function refreshLists() {
   const several = pictures.length > 1;
   document.body.toggleAttribute("data-empty", !pictures.length);
-  $("strip").hidden = $("download-all").hidden = $("same").hidden = !several;
+  $("download-all").hidden = $("same").hidden = !several;
 }
 
 function stripItem(picture) {
