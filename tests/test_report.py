@@ -83,7 +83,7 @@ def test_a_large_set_shows_some_pictures_from_worst_to_best(tmp_path: Path) -> N
     names = [f"{'x' * i}.png" for i in range(1, SHOWN + 6)]
     page = page_of(pictures(tmp_path, names), against=None)
     assert Tree(page).count("section", **{"class": "card"}) == SHOWN
-    assert f"{SHOWN} of {SHOWN + 5}, from the lowest to the highest psnr of gamma" in page
+    assert f"{SHOWN} of {SHOWN + 5}, from the lowest to the highest PSNR of gamma" in page
 
 
 def test_an_evaluation_without_references_has_a_page_too(tmp_path: Path) -> None:

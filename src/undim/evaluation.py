@@ -115,13 +115,13 @@ class Evaluation:
     def table(self, against: str | None = None) -> str:
         """The means as text: with the standard error of the first metric, and its gain over `against`."""
         first = self.metrics[0]
-        rows = [["method", *self.metrics]]
+        rows = [["method", *(METRICS[metric].heading for metric in self.metrics)]]
         for method in self.methods:
             means = [f"{self.estimate(method, m).mean:.{METRICS[m].digits}f}" for m in self.metrics]
             means[0] += f" ± {self.estimate(method, first).error:.{METRICS[first].digits}f}"
             rows.append([method, *means])
         if against is not None:
-            rows[0].append(f"{first} - {against}")
+            rows[0].append(f"{METRICS[first].heading} over {against}")
             for row in rows[1:]:
                 gain = self.gain(row[0], against, first)
                 row.append("" if row[0] == against else f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]")

@@ -69,9 +69,7 @@ def ssim(image: Image, reference: Image, *, data_range: float) -> float:
         mxy, mxx_myy = mx * my, mx * mx + my * my
         covariance = _blur(x * y) - mxy
         variances = _blur(x * x + y * y) - mxx_myy
-        local: NDArray[np.float64] = (
-            (2 * mxy + c1) * (2 * covariance + c2) / ((mxx_myy + c1) * (variances + c2))
-        )
+        local: NDArray[np.float64] = (2 * mxy + c1) * (2 * covariance + c2) / ((mxx_myy + c1) * (variances + c2))
         total += float(local.sum())
     windows = (height - window + 1) * (width - window + 1) * channels
     return float(total / windows)
@@ -86,9 +84,7 @@ def gt_mean_psnr(image: Image, reference: Image, *, data_range: float) -> float:
     8 dB: a column of its own, never the headline. A black image, which has no mean to scale, stays as it is.
     """
     _check(image, data_range, reference)
-    mean, wanted = (
-        float(np.dot(array.mean(axis=(0, 1), dtype=np.float64), _LUMA)) for array in (image, reference)
-    )
+    mean, wanted = (float(np.dot(array.mean(axis=(0, 1), dtype=np.float64), _LUMA)) for array in (image, reference))
     gain = wanted / mean if mean > 0 else 1.0
     scaled = np.minimum(image.astype(np.float64) * gain, data_range)
     return _decibels(float(np.mean(np.square(scaled - reference))), data_range)
@@ -105,9 +101,7 @@ def psnr_uint8_wrapped(image: Image, reference: Image, *, data_range: float = 25
     """
     _check(image, data_range, reference)
     if image.dtype != np.uint8:
-        raise InputError(
-            f"psnr_uint8_wrapped is the overflow of uint8 arithmetic, got {image.dtype}: use psnr"
-        )
+        raise InputError(f"psnr_uint8_wrapped is the overflow of uint8 arithmetic, got {image.dtype}: use psnr")
     difference = image - reference
     return _decibels(float(np.mean(difference * difference)), 255)
 
@@ -146,6 +140,7 @@ class Metric:
     range: tuple[float, float]
     better: Literal["higher", "lower"] | None  # None where neither end is good
     digits: int
+    heading: str
     title: str
     on_request: bool = False
 
@@ -157,15 +152,21 @@ class Metric:
 _DB, _UNIT = (0, math.inf), (0, 1)
 
 METRICS: dict[str, Metric] = {
-    "psnr": Metric(psnr, "reference", _DB, "higher", 2, "PSNR in dB, RGB"),
-    "ssim": Metric(ssim, "reference", (-1, 1), "higher", 4, "SSIM, RGB, Gaussian window of sigma 1.5"),
-    "gt_mean_psnr": Metric(gt_mean_psnr, "reference", _DB, "higher", 2, "PSNR in dB at the reference's mean"),
-    "mean_brightness": Metric(mean_brightness, None, _UNIT, None, 3, "Mean of all samples"),
-    "clipped_fraction": Metric(clipped_fraction, None, _UNIT, "lower", 4, "Share of pixels blown out"),
-    "psnr_to_input": Metric(psnr, "input", _DB, None, 2, "PSNR in dB from the input: how much was changed"),
-    "chroma_shift": Metric(chroma_shift, "input", (0, math.sqrt(2)), "lower", 4, "Cast against the input"),
+    "psnr": Metric(psnr, "reference", _DB, "higher", 2, "PSNR", "PSNR in dB, RGB"),
+    "ssim": Metric(ssim, "reference", (-1, 1), "higher", 4, "SSIM", "SSIM, RGB, Gaussian window of sigma 1.5"),
+    "gt_mean_psnr": Metric(
+        gt_mean_psnr, "reference", _DB, "higher", 2, "GT-mean", "PSNR in dB at the reference's mean"
+    ),
+    "mean_brightness": Metric(mean_brightness, None, _UNIT, None, 3, "brightness", "Mean of all samples"),
+    "clipped_fraction": Metric(clipped_fraction, None, _UNIT, "lower", 4, "clipped", "Share of pixels blown out"),
+    "psnr_to_input": Metric(
+        psnr, "input", _DB, None, 2, "to input", "PSNR in dB from the input: how much was left alone"
+    ),
+    "chroma_shift": Metric(
+        chroma_shift, "input", (0, math.sqrt(2)), "lower", 4, "cast", "Colour cast against the input"
+    ),
     "psnr_uint8_wrapped": Metric(
-        psnr_uint8_wrapped, "reference", _DB, None, 2, "PSNR with uint8 overflow: a bug", on_request=True
+        psnr_uint8_wrapped, "reference", _DB, None, 2, "wrapped", "PSNR of overflowing uint8, a bug", on_request=True
     ),
 }
 
@@ -176,13 +177,9 @@ def _check(image: Image, data_range: float, other: Image | None = None) -> None:
         if array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
             raise InputError(f"expected an RGB array of shape (H, W, 3), got {array.shape}")
     if other is not None and image.shape != other.shape:
-        raise InputError(
-            f"images of unequal size: {image.shape} and {other.shape}; nothing is resized silently"
-        )
+        raise InputError(f"images of unequal size: {image.shape} and {other.shape}; nothing is resized silently")
     if other is not None and image.dtype != other.dtype:
-        raise InputError(
-            f"images of mixed dtypes: {image.dtype} and {other.dtype}; convert one of them first"
-        )
+        raise InputError(f"images of mixed dtypes: {image.dtype} and {other.dtype}; convert one of them first")
     for array in arrays:
         low, high = array.min(), array.max()
         if not (low >= 0 and high <= data_range):  # written so that NaN fails too

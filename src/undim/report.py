@@ -80,7 +80,8 @@ class Report:
         if len(order) > SHOWN:
             ranked = np.argsort(evaluation.column(method, metric), kind="stable")
             order = ranked[np.linspace(0, len(ranked) - 1, SHOWN).astype(int)]
-            note = f"<p>{SHOWN} of {len(ranked)}, from the lowest to the highest {metric} of {escape(method)}.</p>"
+            ends = f"from the lowest to the highest {METRICS[metric].heading} of {escape(method)}"
+            note = f"<p>{SHOWN} of {len(ranked)}, {ends}.</p>"
         return note + "".join(self._card(evaluation, i) for i in order.tolist())
 
     def _card(self, evaluation: Evaluation, index: int) -> str:
@@ -112,10 +113,10 @@ def _summary(evaluation: Evaluation, against: str | None) -> str:
     }
     best = {metric: _best(metric, list(column.values())) for metric, column in means.items()}
     head = "<th>method</th>" + "".join(
-        f'<th title="{escape(METRICS[name].title)}">{name.replace("_", " ")}</th>' for name in evaluation.metrics
+        f'<th title="{escape(METRICS[name].title)}">{METRICS[name].heading}</th>' for name in evaluation.metrics
     )
     if against is not None:
-        head += f"<th>{first} over {escape(against)}, 95 %</th>"
+        head += f"<th>{METRICS[first].heading} over {escape(against)}, 95 %</th>"
     rows = []
     for method, colour in colours(evaluation.methods).items():
         cells = [f'<td><i style="background:{colour}"></i>{escape(method)}</td>']
@@ -140,13 +141,13 @@ def _best(metric: str, means: list[float]) -> float | None:
 
 
 def _note(evaluation: Evaluation, against: str | None) -> str:
-    text = f"Means over the pictures; ± is the standard error of the mean {evaluation.metrics[0]}."
+    text = "Means over the pictures; ± is the standard error of the first column."
     if against is not None:
         text += f" The last column is the paired difference from {against} with its bootstrap interval."
     if "gt_mean_psnr" in evaluation.metrics:
-        text += " gt mean psnr scales each output to its reference's mean first: it looks at the answer."
+        text += " GT-mean is the PSNR after scaling each output to its reference's mean: it looks at the answer."
     if "psnr_uint8_wrapped" in evaluation.metrics:
-        text += " psnr uint8 wrapped is a bug, shown to recognise it: it says about 28 dB of anything."
+        text += " Wrapped is the PSNR of overflowing uint8 arithmetic, a bug: it says about 28 dB of anything."
     return escape(text)
 
 
@@ -154,7 +155,7 @@ def _data(evaluation: Evaluation) -> str:
     record = {
         "images": evaluation.images,
         "methods": evaluation.methods,
-        "metrics": [[name, METRICS[name].digits, METRICS[name].better] for name in evaluation.metrics],
+        "metrics": [[METRICS[m].heading, METRICS[m].digits, METRICS[m].better] for m in evaluation.metrics],
         "values": [
             [[round(v, 5) if math.isfinite(v) else None for v in row] for row in scores]
             for scores in evaluation.values.tolist()
