@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from undim.errors import DataError, MissingExtraError
+from undim.images import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _NOT_LOSSES = ("epoch", "split", "seconds")
 _SPLITS = {"train": ("training", "#4269d0"), "val": ("validation", "#e8730b")}
@@ -55,7 +58,6 @@ def plot_losses(run: str | Path, output: str | Path | None = None) -> list[Path]
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("train", "to plot losses") from error
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in log.losses:
         figure = Figure(figsize=(7, 4.2), layout="constrained")
@@ -64,7 +66,7 @@ def plot_losses(run: str | Path, output: str | Path | None = None) -> list[Path]
     columns = min(len(log.losses), 2 if len(log.losses) < 5 else 3)
     rows = -(-len(log.losses) // columns)
     figure = Figure(figsize=(5.2 * columns, 3.4 * rows), layout="constrained")
-    figure.suptitle(Path(run).resolve().name, fontweight="semibold")
+    figure.suptitle(Path(run).resolve().name, fontweight="bold")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for i, panel in enumerate(axes):
         if i < len(log.losses):
@@ -84,11 +86,13 @@ def _draw(axes: Axes, name: str, curves: dict[str, list[tuple[int, float]]]) -> 
             axes.plot(epochs, values, "o", color=colour)
     axes.set_title(name.replace("_", " "), loc="left", fontsize=11)
     axes.set_xlabel("epoch")
+    axes.locator_params(axis="x", integer=True)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
 
 
-def _save(figure: Any, path: Path) -> Path:
-    figure.savefig(path, dpi=130)
-    return path
+def _save(figure: Figure, path: Path) -> Path:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=130)
+    return write_atomically(path, file.getvalue(), overwrite=True)
