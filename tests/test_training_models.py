@@ -1,0 +1,188 @@
+"""One contract for every model of the training wing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from undim.curves import apply_curves_numpy
+from undim.errors import ModelError
+from undim.runtime import CurveEstimator
+from undim.training.checkpoints import load_model, save_model
+from undim.training.export import TOLERANCE, export_onnx
+from undim.training.models import INITIALISATIONS, MODELS, count_parameters, enhance, initialise
+
+PARAMETERS = {"DCENet": 79_416, "DCENetPP": 10_561}
+METADATA = {
+    "name": "test",
+    "version": "1",
+    "maps_size": "64",
+    "recipe": "test",
+    "recipe_sha256": "0" * 64,
+    "training_data": "none",
+    "licence": "CC0-1.0",
+    "parameters": "0",
+}
+
+
+def make(name: str, *, iterations: int = 8, width: int = 32) -> torch.nn.Module:
+    torch.manual_seed(0)
+    model = MODELS[name](iterations=iterations, width=width)
+    initialise(model, "glorot")
+    return model
+
+
+def picture(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(params=MODELS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_convention_parameter_counts_are_the_published_ones(name: str) -> None:
+    assert count_parameters(MODELS[name]()) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 1, 1), (1, 3, 37, 53), (2, 3, 16, 16), (1, 3, 1, 9), (3, 3, 5, 2)])
+def test_any_batch_and_any_size(name: str, shape: tuple[int, ...]) -> None:
+    maps = make(name)(picture(*shape))
+    assert maps.shape == (shape[0], 24 if name == "DCENet" else 3, *shape[2:])
+    assert maps.abs().max() <= 1
+
+
+def test_iterations_and_width_are_plain_arguments(name: str) -> None:
+    model = make(name, iterations=4, width=8)
+    maps = model(picture(1, 3, 16, 16))
+    assert maps.shape[1] == (12 if name == "DCENet" else 3)
+    assert count_parameters(model) < PARAMETERS[name]
+    assert enhance(picture(1, 3, 16, 16), maps, iterations=4).shape == (1, 3, 16, 16)
+
+
+def test_pictures_of_a_batch_do_not_meet(name: str) -> None:
+    model, batch = make(name), picture(3, 3, 20, 17)
+    with torch.no_grad():
+        alone = torch.cat([model(picture[None]) for picture in batch])
+        torch.testing.assert_close(model(batch), alone, rtol=0, atol=1e-6)
+
+
+def test_every_parameter_learns(name: str) -> None:
+    model, low = make(name), picture(2, 3, 19, 23)
+    enhance(low, model(low)).square().mean().backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+        assert parameter.grad.abs().max() > 0, key
+
+
+@pytest.mark.parametrize("width", [8, 32])
+def test_save_and_load(name: str, width: int, tmp_path: Path) -> None:
+    model, path = make(name, iterations=5, width=width), tmp_path / "m.safetensors"
+    metadata = {**METADATA, "model": name, "iterations": "5", "width": str(width)}
+    save_model(model.to(memory_format=torch.channels_last), path, metadata)
+    loaded, found = load_model(path)
+    assert found == metadata
+    assert loaded.iterations == 5
+    low = picture(1, 3, 11, 13)
+    assert torch.equal(loaded(low), model.to(memory_format=torch.contiguous_format)(low))
+
+
+def test_the_onnx_file_equals_the_net(name: str, tmp_path: Path) -> None:
+    model, path = make(name, width=8), tmp_path / "m.onnx"
+    difference = export_onnx(model, path, {**METADATA, "iterations": "8"})
+    assert difference < 1e-5 < TOLERANCE
+    estimator = CurveEstimator(path)
+    assert estimator.info.name == "test"
+    low = picture(1, 3, 31, 50)
+    maps = estimator(low[0].permute(1, 2, 0).numpy())
+    with torch.no_grad():
+        np.testing.assert_allclose(maps, model(low)[0].numpy(), atol=1e-5)
+
+
+def test_the_onnx_file_says_nothing_of_the_machine(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    export_onnx(make(name, width=8), path, {**METADATA, "iterations": "8"})
+    assert str(Path(__file__).parents[1]).encode() not in path.read_bytes()
+    assert b".py" not in path.read_bytes()
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+
+
+def test_a_net_that_is_not_finite_is_not_exported(name: str, tmp_path: Path) -> None:
+    model = make(name, width=8)
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    with pytest.raises(ModelError, match="differs from the net by nan"):
+        export_onnx(model, tmp_path / "m.onnx", {**METADATA, "iterations": "8"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bfloat16_is_close(name: str) -> None:
+    """Autocast keeps maps within 0.02 of float32: a difference of the output below one step of 8 bits per iteration."""
+    model, low = make(name), picture(2, 3, 40, 40)
+    with torch.no_grad():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            half = model(low)
+        assert half.dtype == torch.bfloat16
+        assert (half.float() - model(low)).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("rule", INITIALISATIONS)
+def test_initialisation(name: str, rule: str) -> None:
+    torch.manual_seed(0)
+    model = MODELS[name]()
+    initialise(model, rule)
+    weights = torch.cat([p.detach().flatten() for key, p in model.named_parameters() if key.endswith("weight")])
+    assert abs(float(weights.mean())) < 0.01
+    if rule == "normal":  # the paper's N(0, 0.02)
+        assert float(weights.std()) == pytest.approx(0.02, rel=0.03)
+    assert all((p == 0).all() for key, p in model.named_parameters() if key.endswith("bias"))
+
+
+def test_convention_positive_maps_brighten() -> None:
+    low = torch.full((1, 3, 4, 4), 0.25)
+    bright = enhance(low, torch.full((1, 24, 4, 4), 0.5))
+    dark = enhance(low, torch.full((1, 24, 4, 4), -0.5))
+    assert (bright > low).all()
+    assert (dark < low).all()
+    assert torch.equal(enhance(low, torch.zeros(1, 24, 4, 4)), low)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8, 24])
+def test_the_curve_is_the_one_that_ships(channels: int) -> None:
+    """The differentiable curve equals the NumPy reference that inference is tested against."""
+    low, maps = picture(1, 3, 9, 11), picture(1, channels, 9, 11) * 2 - 1
+    expected = apply_curves_numpy(low[0].permute(1, 2, 0).numpy(), maps[0].numpy(), iterations=8)
+    np.testing.assert_allclose(enhance(low, maps)[0].permute(1, 2, 0).numpy(), expected, atol=1e-6)
+
+
+def test_a_wrong_number_of_maps_is_named() -> None:
+    with pytest.raises(ValueError, match="5 channels; 8 iterations need 1, 3, 8 or 24"):
+        enhance(torch.zeros(1, 3, 2, 2), torch.zeros(1, 5, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"model": "DCENet", "iterations": "8", "width": "9"}, "size mismatch"),
+        ({"model": "UNet", "iterations": "8", "width": "8"}, "UNet"),
+        ({}, "model"),
+    ],
+)
+def test_a_foreign_safetensors_file_is_refused(metadata: dict[str, str], words: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(make("DCENet", width=8), path, metadata)
+    with pytest.raises(ModelError, match=words):
+        load_model(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 64])
+def test_a_damaged_safetensors_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="safetensors"):
+        load_model(path)
