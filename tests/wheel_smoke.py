@@ -1,0 +1,32 @@
+"""What an installed undim must be able to do, with nothing but NumPy beside it: run it with that Python.
+
+Prints nothing but "native" or "numpy", whichever does the work.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import numpy as np
+
+from undim.curves import apply_curves, apply_curves_numpy
+from undim.denoise import guided_filter
+from undim.kernel import native_kernel
+
+
+def main() -> None:
+    package = files("undim")
+    for name in ("weights/undim.onnx", "web/index.html"):
+        assert package.joinpath(name).is_file(), f"{name} is not in the package"
+    assert not package.joinpath("native").is_dir(), "the C++ sources are in the package"
+
+    image = np.arange(96 * 128 * 3, dtype=np.uint32).reshape(96, 128, 3).astype(np.uint8)
+    maps = np.linspace(-1, 1, 24 * 6, dtype=np.float32).reshape(24, 2, 3)
+    difference = apply_curves(image, maps).astype(int) - apply_curves_numpy(image, maps)
+    assert np.abs(difference).max() <= 1
+    assert guided_filter(image).shape == image.shape
+    print("numpy" if native_kernel() is None else "native")
+
+
+if __name__ == "__main__":
+    main()
