@@ -46,9 +46,9 @@ def write_atomically(
                 _name_exclusively(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-    except FileExistsError as error:
-        raise OutputError(f"{path} exists already; choose another name or allow overwriting") from error
     except OSError as error:
+        if isinstance(error, FileExistsError) and path.exists():
+            raise OutputError(f"{path} exists already; choose another name or allow overwriting") from error
         raise OutputError(
             f"{path} cannot be written ({error.strerror}); choose a folder that can be written"
         ) from error

@@ -38,8 +38,22 @@ def in_depth(samples: Pixels, depth: np.dtype[Any]) -> Pixels:
     """Samples in another depth, rounded to nearest."""
     if samples.dtype == depth:
         return samples
-    scaled = samples * np.float32(white(depth) / white(samples.dtype))
-    return (scaled if depth.kind == "f" else np.rint(scaled, out=scaled)).astype(depth, copy=False)
+    scale, result = np.float32(white(depth) / white(samples.dtype)), np.empty(samples.shape, depth)
+    for row, target in zip(samples, result, strict=True):  # row by row: no float copy of the whole picture
+        target[:] = row * scale if depth.kind == "f" else np.rint(row * scale)
+    return result
+
+
+def luma(pixels: Pixels) -> Pixels:
+    """(H, W) luma (299 R + 587 G + 114 B) / 1000 of ITU-R BT.601, which leaves equal channels as they are."""
+    result = np.empty(pixels.shape[:2], pixels.dtype)
+    for row, target in zip(pixels, result, strict=True):
+        red, green, blue = row.T if row.dtype.kind == "f" else row.T.astype(np.int32)
+        if row.dtype.kind == "f":
+            target[:] = red + (green - red) * np.float32(0.587) + (blue - red) * np.float32(0.114)
+        else:
+            target[:] = (299 * red + 587 * green + 114 * blue + 500) // 1000
+    return result
 
 
 @dataclass(frozen=True, slots=True, eq=False)

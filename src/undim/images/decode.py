@@ -20,7 +20,7 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 _DECODERS: dict[str, Callable[[bytes, str, int], Decoded]] = {
     "JPEG": pillow.read,
     "PNG": pillow.read,
-    "WEBP": pillow.read,
+    "WEBP": vips.read_webp,
     "AVIF": pillow.read,
     "BMP": pillow.read,
     "TIFF": vips.read_tiff,

@@ -116,17 +116,9 @@ def _depth(picture: Picture, format: str) -> np.dtype[Any]:
 
 
 def join(pixels: Pixels, alpha: Pixels | None, grey: bool) -> Pixels:
-    """RGB pixels and alpha as samples (H, W, C): one colour channel where the picture is grey.
-
-    Grey is the luma (299 R + 587 G + 114 B) / 1000 of ITU-R BT.601, which leaves equal channels as they are.
-    """
+    """RGB pixels and alpha as samples (H, W, C): one colour channel, the luma, where the picture is grey."""
     if grey:
-        red, green, blue = (pixels[..., channel] for channel in range(3))
-        if pixels.dtype.kind == "f":
-            luma = red + (green - red) * np.float32(0.587) + (blue - red) * np.float32(0.114)
-        else:
-            luma = (red.astype(np.uint32) * 299 + green * np.uint32(587) + blue * np.uint32(114) + 500) // 1000
-        pixels = luma.astype(pixels.dtype)[..., None]
+        pixels = colour.luma(pixels)[..., None]
     return pixels if alpha is None else np.dstack((pixels, alpha))
 
 

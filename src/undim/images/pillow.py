@@ -1,4 +1,4 @@
-"""Pillow's formats in 8 bits: JPEG, PNG, WebP, AVIF, BMP, and Pillow's images themselves."""
+"""What Pillow reads: JPEG, AVIF, BMP, PNG of 8 bits, and Pillow's images themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from .picture import Decoded, JpegCoding, Metadata, check_header
 _READERS = {
     "JPEG": ("JpegImagePlugin", "JpegImageFile"),
     "PNG": ("PngImagePlugin", "PngImageFile"),
-    "WEBP": ("WebPImagePlugin", "WebPImageFile"),
     "AVIF": ("AvifImagePlugin", "AvifImageFile"),
     "BMP": ("BmpImagePlugin", "BmpImageFile"),
 }
@@ -32,12 +31,11 @@ _CARRIED_SEGMENTS = (b"Photoshop 3.0\0", b"http://ns.adobe.com/xmp/extension/\0"
 
 
 def read(data: bytes, format: str, max_pixels: int) -> Decoded:
-    """A file of one of Pillow's formats; the pixels of a PNG with 16 bits come from libvips."""
+    """A file of one of Pillow's formats; libvips decodes PNG pixels of 16 bits, which Pillow cannot hold."""
     with _quiet():
         image = _reader(format)(io.BytesIO(data))
     check_header(*image.size, getattr(image, "n_frames", 1), max_pixels)
-    deep = format == "PNG" and data[24] == 16
-    if deep:
+    if format == "PNG" and data[24] == 16:
         samples = vips.samples(vips.open_image(data))
     else:
         image.load()
@@ -56,7 +54,6 @@ def read(data: bytes, format: str, max_pixels: int) -> Decoded:
         cmyk=image.mode == "CMYK",
         orientation=exif.orientation(metadata.exif, metadata.xmp),
         jpeg=_jpeg_coding(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else None,
-        lossless=format == "WEBP" and _is_lossless_webp(data),
     )
 
 
@@ -129,13 +126,3 @@ def _jpeg_coding(image: JpegImagePlugin.JpegImageFile) -> JpegCoding | None:
     )
     subsampling = JpegImagePlugin.get_sampling(image) if image.mode == "RGB" else -1
     return JpegCoding(dict(image.quantization), subsampling, segments)
-
-
-def _is_lossless_webp(data: bytes) -> bool:
-    position = 12
-    while position + 8 <= len(data):
-        name, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
-        if name in (b"VP8L", b"VP8 "):
-            return name == b"VP8L"
-        position += 8 + size + size % 2
-    return False

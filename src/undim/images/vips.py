@@ -1,4 +1,5 @@
-"""What Pillow cannot do and libvips can: true 16 bits in PNG and TIFF, and colour conversion in 16 bits.
+"""What Pillow cannot do and libvips can: true 16 bits in PNG and TIFF, colour conversion in 16 bits, and WebP
+without three copies of the picture.
 
 libvips comes in 8 MB wheels for Linux, macOS and Windows (LGPL-3.0, linked dynamically), reads every TIFF that
 libtiff reads, and is loaded only when a picture needs it. Metadata are read and written elsewhere.
@@ -14,7 +15,7 @@ import numpy as np
 from ..errors import InputError
 from . import exif, tiff
 from .colour import Pixels
-from .picture import Decoded, check_header
+from .picture import Decoded, Metadata, check_header
 
 _FORMATS = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 
@@ -45,8 +46,35 @@ def read_tiff(data: bytes, format: str, max_pixels: int) -> Decoded:
     )
 
 
+def read_webp(data: bytes, format: str, max_pixels: int) -> Decoded:
+    """A WebP file."""
+    image = open_image(data)
+    frames = image.get("n-pages") if image.get_typeof("n-pages") else 1
+    check_header(image.width, image.height, frames, max_pixels)
+    exif_block, xmp, icc_profile = (
+        image.get(name) if image.get_typeof(name) else None for name in ("exif-data", "xmp-data", "icc-profile-data")
+    )
+    metadata = Metadata(exif_block and exif_block.removeprefix(b"Exif\0\0"), xmp, icc_profile)
+    return Decoded(
+        samples(image),
+        metadata,
+        orientation=exif.orientation(metadata.exif, metadata.xmp),
+        lossless=_is_lossless_webp(data),
+    )
+
+
+def _is_lossless_webp(data: bytes) -> bool:
+    position = 12
+    while position + 8 <= len(data):
+        name, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
+        if name in (b"VP8L", b"VP8 "):
+            return name == b"VP8L"
+        position += 8 + size + size % 2
+    return False
+
+
 def open_image(data: bytes) -> Any:
-    """The header of a PNG or TIFF; no pixels yet."""
+    """The header of a PNG, TIFF or WebP file; no pixels yet."""
     return _vips().Image.new_from_buffer(data, "", access="sequential")
 
 
