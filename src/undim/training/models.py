@@ -13,6 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from undim.training.undim_net import UndimNet
+
 
 def enhance(image: Tensor, curve_maps: Tensor, iterations: int = 8) -> Tensor:
     """Apply the light-enhancement curve n times: `x <- x + a x (1 - x)`.
@@ -85,7 +87,7 @@ class DCENetPP(_CurveNet):
         self.iterations = iterations
 
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"DCENet": DCENet, "DCENetPP": DCENetPP}
+MODELS: dict[str, Callable[..., nn.Module]] = {"DCENet": DCENet, "DCENetPP": DCENetPP, "UndimNet": UndimNet}
 
 
 def _normal(weight: Tensor) -> None:

@@ -1,0 +1,162 @@
+"""Training of UndimNet on dark captures that are made from clean photographs while it trains.
+
+    python -m undim.training.exposure recipes/undim.toml --data ../shared/data -o runs/undim
+
+The curve is the same for every pixel, so a few hundred pixels of a crop stand for the whole: a step costs
+milliseconds, and a run a few minutes on one core. No dark photograph, and no picture of a benchmark, is seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from tqdm import trange
+
+import undim
+from undim.errors import ConfigError, DataError
+from undim.images import EXTENSIONS, decode
+from undim.training.checkpoints import save_model
+from undim.training.export import export_onnx
+from undim.training.models import MODELS, count_parameters, enhance
+from undim.training.synthesis import Darkening, darken, lamp_light
+
+CROP = 48  # side of the crops in pixels: the light of a scene, not its texture
+PIXELS = 20  # side of the square of pixels that stand for a crop in one step
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureRecipe:
+    """One run. `folders` lie below the data folder; `darkening` holds the ranges of `Darkening` that differ."""
+
+    name: str
+    description: str
+    training_data: str
+    licence: str
+    folders: tuple[str, ...]
+    model: str = "UndimNet"
+    iterations: int = 8
+    width: int = 64
+    maps_size: int = 64  # long side of the thumbnail that the net is shown in use
+    crops: int = 64  # of every photograph; the first is the whole of it
+    batch: int = 64
+    well_lit: float = 0.2  # share of every batch that is not darkened and must stay as it is
+    lamps: float = 0.4  # share of the scenes that get light sources, on up to 6 % of their pixels
+    scene_stops: float = 0.0  # a scene is this much brighter or dimmer, at most, than its photographer chose
+    steps: int = 4000
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    seed: int = 0
+    darkening: Darkening = dataclasses.field(default_factory=Darkening)
+
+
+def load_exposure_recipe(path: Path) -> ExposureRecipe:
+    """Read a recipe; an unknown key is a ConfigError that names the known ones."""
+    values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    table: dict[str, Any] = values.pop("darkening", {})
+    ranges: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    for given, kind in ((values, ExposureRecipe), (ranges, Darkening)):
+        known = [field.name for field in dataclasses.fields(kind)]
+        if unknown := sorted(given.keys() - set(known)):
+            raise ConfigError(f"{path}: unknown {', '.join(unknown)}; expected some of {', '.join(known)}")
+    values["folders"] = tuple(values["folders"])
+    return ExposureRecipe(**values, darkening=Darkening(**ranges))
+
+
+def scene_crops(files: Iterable[Path], crops: int, seed: int) -> Tensor:
+    """Crops (N, 3, 48, 48) uint8 of photographs, between a third of their sides and all of them."""
+    random = np.random.default_rng(seed)
+    found = []
+    for file in files:
+        photo = Image.fromarray(decode(file).pixels)
+        photo.thumbnail((640, 640), Image.Resampling.LANCZOS)
+        for i in range(crops):
+            shrink, aspect = random.uniform(0.35, 1), np.exp(random.uniform(-0.3, 0.3))
+            width = photo.width if i == 0 else min(photo.width, int(photo.width * shrink / aspect))
+            height = photo.height if i == 0 else min(photo.height, int(photo.height * shrink * aspect))
+            left = int(random.integers(0, photo.width - width + 1))
+            top = int(random.integers(0, photo.height - height + 1))
+            crop = photo.crop((left, top, left + width, top + height))
+            found.append(np.asarray(crop.resize((CROP, CROP), Image.Resampling.BILINEAR)))
+    if not found:
+        raise DataError(f"no photographs; expected files ending in {', '.join(EXTENSIONS)}")
+    return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).contiguous()
+
+
+def draw_pairs(scenes: Tensor, recipe: ExposureRecipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """One batch of (dark, wanted) pixels, each (B, 3, 20, 20) in [0, 1]; the first ones are well lit and equal."""
+    chosen = scenes[torch.randint(len(scenes), (recipe.batch,), generator=generator)].flatten(2)
+    places = torch.randperm(CROP * CROP, generator=generator)[: PIXELS * PIXELS]
+    wanted = chosen[:, :, places].reshape(recipe.batch, 3, PIXELS, PIXELS).float() / 255
+    if recipe.scene_stops:
+        brighter = dataclasses.replace(
+            recipe.darkening, stops=(-recipe.scene_stops, recipe.scene_stops), cast=0.0, flare=0.0, jpeg=0.0
+        )
+        wanted = darken(wanted, brighter, generator, noise=0)[1]
+    lamps = lamp_light(wanted, recipe.lamps, 0.06, generator)
+    wanted = torch.where(lamps > 0, 1.0, wanted)
+    dark, _ = darken(wanted, recipe.darkening, generator, noise=0.3, lamps=lamps)
+    well_lit = round(recipe.batch * recipe.well_lit)
+    return torch.cat([wanted[:well_lit], dark[well_lit:]]), wanted
+
+
+def train_exposure(recipe: ExposureRecipe, scenes: Tensor) -> nn.Module:
+    """Minimise the mean over pictures of log(mean squared error + 1e-3): the PSNR, with a floor at 30 dB."""
+    torch.manual_seed(recipe.seed)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    net = MODELS[recipe.model](iterations=recipe.iterations, width=recipe.width)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=recipe.steps)
+    progress = trange(recipe.steps, unit="step", disable=None)
+    for _ in progress:
+        dark, wanted = draw_pairs(scenes, recipe, generator)
+        enhanced = enhance(dark, net(dark), recipe.iterations)
+        loss = torch.log((enhanced - wanted).square().flatten(1).mean(1) + 1e-3).mean()
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        schedule.step()
+        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    return net.eval()
+
+
+def main() -> None:
+    """Train, and write the weights as ONNX and safetensors."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    recipe = load_exposure_recipe(arguments.recipe)
+    if arguments.seed is not None:
+        recipe = dataclasses.replace(recipe, seed=arguments.seed)
+    folders = [arguments.data / folder for folder in recipe.folders]
+    files = [f for folder in folders for f in sorted(folder.glob("*")) if f.suffix.lower() in EXTENSIONS]
+    net = train_exposure(recipe, scene_crops(files, recipe.crops, recipe.seed))
+    metadata = {
+        **{key: str(getattr(recipe, key)) for key in ("name", "model", "iterations", "width", "maps_size")},
+        **{key: getattr(recipe, key) for key in ("training_data", "licence")},
+        "version": undim.__version__,
+        "recipe": recipe.name,
+        "recipe_sha256": hashlib.sha256(repr(recipe).encode()).hexdigest(),
+        "parameters": str(count_parameters(net)),
+    }
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    save_model(net, arguments.output / "model.safetensors", metadata)
+    export_onnx(net, arguments.output / "model.onnx", metadata)
+    print(arguments.output / "model.onnx")
+
+
+if __name__ == "__main__":
+    main()
