@@ -24,7 +24,8 @@ def running(enhancers: dict[str, Any], *, limits: Limits | None = None, **option
     thread.start()
     deadline = time.monotonic() + 30
     while not uvicorn.started:
-        assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
+        assert thread.is_alive(), "the server did not start"
+        assert time.monotonic() < deadline, "the server did not start in time"
         time.sleep(0.01)
     try:
         yield f"http://127.0.0.1:{uvicorn.servers[0].sockets[0].getsockname()[1]}"

@@ -50,9 +50,16 @@ PICTURE_BODY = {
         },
     }
 }
-GUARDED = documented("invalid-request", "unauthorized", "cross-site", "wrong-host")
-WORKING = GUARDED | documented(
-    "upload-timeout", "body-too-large", "not-a-picture", "too-many-pixels", "queue-full", "work-timeout"
+WORKING = documented(
+    "invalid-request",
+    "cross-site",
+    "upload-timeout",
+    "body-too-large",
+    "not-a-picture",
+    "wrong-host",
+    "too-many-pixels",
+    "queue-full",
+    "work-timeout",
 )
 MEDIA_TYPES = {
     "JPEG": "image/jpeg",
@@ -96,7 +103,8 @@ def create_app(
     )
     app.add_middleware(Shield, hosts=hosts, telemetry=telemetry)
     _answer_with_problems(app)
-    guard = [Depends(BearerToken(token))]
+    guard = [] if token is None else [Depends(BearerToken(token))]
+    guarded = documented("wrong-host", *(() if token is None else ("unauthorized",)))
 
     async def enhance(request: Request, settings: Settings) -> Response:
         with workers.place():
@@ -121,7 +129,7 @@ def create_app(
         summary="The picture, enhanced, with its metadata",
         openapi_extra=PICTURE_BODY,
         response_class=Response,
-        responses=WORKING | {200: {"content": dict.fromkeys(MEDIA_TYPES.values(), binary)}},
+        responses=guarded | WORKING | {200: {"content": dict.fromkeys(MEDIA_TYPES.values(), binary)}},
         dependencies=guard,
     )(enhance)
     app.post(
@@ -129,11 +137,11 @@ def create_app(
         summary="The curve maps (C, h, w) of the picture as a NumPy file, float32",
         openapi_extra=PICTURE_BODY,
         response_class=Response,
-        responses=WORKING | {200: {"content": {"application/x-npy": binary}}},
+        responses=guarded | WORKING | {200: {"content": {"application/x-npy": binary}}},
         dependencies=guard,
     )(curves)
 
-    @app.get("/models", summary="The models on offer, the default one first", responses=GUARDED, dependencies=guard)
+    @app.get("/models", summary="The models on offer, the default one first", responses=guarded, dependencies=guard)
     async def models() -> list[dict[str, Any]]:
         return [{"name": name, **_described(enhancer)} for name, enhancer in enhancers.items()]
 
@@ -154,7 +162,7 @@ def create_app(
         "/metrics",
         summary="Counters for Prometheus",
         response_class=Response,
-        responses=GUARDED | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses=guarded | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
         dependencies=guard,
     )
     async def metrics() -> Response:

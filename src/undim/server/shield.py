@@ -94,15 +94,13 @@ def _is_address_or_known(host: str, hosts: Collection[str]) -> bool:
 
 
 class BearerToken(HTTPBearer):
-    """FastAPI dependency: lets a request pass that carries the token; without a token everybody passes."""
+    """FastAPI dependency: lets a request pass that carries the token."""
 
-    def __init__(self, token: str | None) -> None:
-        super().__init__(auto_error=False, description="only where the server was started with a token")
+    def __init__(self, token: str) -> None:
+        super().__init__(auto_error=False)
         self.token = token
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]  # nobody reads the credentials
-        if self.token is None:
-            return
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(sent.encode(), self.token.encode()):
             detail = "send `Authorization: Bearer TOKEN` with the token that the server was started with"
