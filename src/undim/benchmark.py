@@ -48,7 +48,7 @@ def dim_scene(megapixels: float) -> NDArray[np.uint8]:
     height = max(1, round((megapixels * 1e6 * 3 / 4) ** 0.5))
     width = max(1, round(megapixels * 1e6 / height))
     light = np.sin(np.linspace(0, 9, width)) ** 2 * np.linspace(0.2, 1, height)[:, None]
-    noise = np.random.default_rng(0).integers(0, 12, (251, 257, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 32, (251, 257, 3), dtype=np.uint8)
     noise = np.tile(noise, (height // 251 + 1, width // 257 + 1, 1))[:height, :width]
     return (20 + 25 * light).astype(np.uint8)[..., None] + noise
 

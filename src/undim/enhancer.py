@@ -175,10 +175,11 @@ def thumbnail(image: Image, long_side: int) -> Float32:
     if (h, w) == (height, width):
         return to_unit(image)
     down, across = np.arange(h + 1) * height // h, np.arange(w + 1) * width // w
-    exact = np.float32 if image.dtype == np.float32 else np.uint32
+    largest = int(MAXIMUM[image.dtype]) * int(np.diff(down).max())
+    narrow = np.float32 if image.dtype == np.float32 else np.min_scalar_type(largest)  # the narrower, the faster
     rows = np.empty((h, width, 3), np.float32)
     for i in range(h):
-        rows[i] = image[down[i] : down[i + 1]].sum(axis=0, dtype=exact)
+        rows[i] = image[down[i] : down[i + 1]].sum(axis=0, dtype=narrow)
     boxes: Float32 = np.add.reduceat(rows, across[:-1], axis=1)
     count = np.diff(down)[:, None, None] * np.diff(across)[None, :, None]
     boxes /= (count * MAXIMUM[image.dtype]).astype(np.float32)
