@@ -25,7 +25,9 @@ from undim.pretrained import DEFAULT
 from undim.runtime import CurveEstimator
 
 TILE = 768  # bounds the memory of maps="full": about 0.5 GB for DCE-Net
-HALO = 7  # DCE-Net is seven 3 x 3 convolutions deep: with 7 px around a tile its maps equal the untiled ones
+# How far around a tile a net must see for its maps to equal the untiled ones: seven 3 x 3 convolutions, 7 px. Other
+# nets are not tiled, for their maps may depend on the whole picture.
+HALO = {"DCENet": 7, "DCENetPP": 7}
 
 Denoise = float | Literal["auto", "off"]
 Picture = TypeVar("Picture", bytes, Image, PIL.Image.Image)
@@ -107,7 +109,7 @@ class Enhancer:
         check_image(image)
         if self.maps != "full":
             return self._estimator(thumbnail(image, self.maps))
-        tiles = [(tile, self._estimator(to_unit(image[tile.around]))) for tile in _tiles(*image.shape[:2])]
+        tiles = [(tile, self._estimator(to_unit(image[tile.around]))) for tile in self._tiles(*image.shape[:2])]
         whole = np.empty((tiles[0][1].shape[0], *image.shape[:2]), np.float32)
         for tile, maps in tiles:
             whole[:, *tile.core] = maps[:, *tile.inner]
@@ -123,12 +125,26 @@ class Enhancer:
             return filter_and_apply(image, curve_maps, iterations=n, strength=strength, eps=eps, threads=threads)
         return apply_curves(image, curve_maps, iterations=n, strength=strength, threads=threads)
 
+    def _tiles(self, height: int, width: int) -> Iterator[Tile]:
+        halo = HALO.get(self.info.net)
+        step, halo = (max(height, width), 0) if halo is None else (TILE, halo)
+
+        def cut(length: int) -> list[tuple[slice, slice, slice]]:
+            cuts = []
+            for start in range(0, length, step):
+                stop, first = min(start + step, length), max(start - halo, 0)
+                cuts.append((slice(start, stop), slice(first, stop + halo), slice(start - first, stop - first)))
+            return cuts
+
+        for rows, columns in itertools.product(cut(height), cut(width)):
+            yield Tile(*zip(rows, columns, strict=True))
+
     def _enhance(self, image: Image, strength: float, denoise: Denoise) -> Image:
         check_image(image)
         if self.maps != "full":
             return self.apply(image, self.curve_maps(image), strength=strength, denoise=denoise)
         enhanced = np.empty_like(image)
-        for tile in _tiles(*image.shape[:2]):
+        for tile in self._tiles(*image.shape[:2]):
             around = image[tile.around]
             bright = self.apply(around, self._estimator(to_unit(around)), strength=strength, denoise=denoise)
             enhanced[tile.core] = bright[tile.inner]
@@ -192,18 +208,6 @@ class Tile(NamedTuple):
     core: tuple[slice, slice]
     around: tuple[slice, slice]
     inner: tuple[slice, slice]
-
-
-def _tiles(height: int, width: int) -> Iterator[Tile]:
-    def cut(length: int) -> list[tuple[slice, slice, slice]]:
-        cuts = []
-        for start in range(0, length, TILE):
-            stop, first = min(start + TILE, length), max(start - HALO, 0)
-            cuts.append((slice(start, stop), slice(first, stop + HALO), slice(start - first, stop - first)))
-        return cuts
-
-    for rows, columns in itertools.product(cut(height), cut(width)):
-        yield Tile(*zip(rows, columns, strict=True))
 
 
 def _filter_eps(denoise: Denoise) -> float:

@@ -26,7 +26,7 @@ _NUMBERS = ("iterations", "maps_size", "parameters")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model file says about itself."""
+    """What a model file says about itself; `net` names its architecture, "" where it does not say."""
 
     name: str
     version: str
@@ -37,6 +37,7 @@ class ModelInfo:
     iterations: int
     maps_size: int
     parameters: int
+    net: str
 
 
 class CurveEstimator:
@@ -119,6 +120,7 @@ def _read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
         iterations=int(metadata["iterations"]),
         maps_size=int(metadata["maps_size"]),
         parameters=int(metadata["parameters"]),
+        net=metadata.get("model", ""),
     )
 
 
