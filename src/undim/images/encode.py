@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, OutputError
-from . import colour, exif, extras, pillow, png, tiff, vips
+from . import colour, exif, extras, jpeg, pillow, png, tiff, vips
 from .colour import Pixels, in_depth
 from .picture import Metadata, Picture
 
@@ -45,7 +45,6 @@ _DEPTHS = {
 }
 _QUALITY = {"JPEG": 92, "WEBP": 90, "AVIF": 85, "HEIF": 90}
 _NO_ALPHA, _NO_GREY_PROFILE = ("JPEG", "BMP"), ("WEBP", "AVIF", "HEIF", "BMP")
-_LONGEST_SEGMENT = 65_000
 
 
 def encode(
@@ -125,6 +124,7 @@ def join(pixels: Pixels, alpha: Pixels | None, grey: bool) -> Pixels:
 def _saved(samples: Pixels, format: str, options: dict[str, Any]) -> bytes:
     image = pillow.pack(samples)
     del samples
+    pillow.plugin(format)
     # Pillow lets other threads run while it encodes into a real file, not while it encodes into a BytesIO.
     try:
         with os.fdopen(os.memfd_create("undim"), "w+b") if sys.platform == "linux" else TemporaryFile() as file:
@@ -158,7 +158,9 @@ def _carried(picture: Picture, metadata: Metadata, format: str, strip_gps: bool)
         segments = picture.jpeg.segments if picture.jpeg is not None else b""
         if strip_gps and b"GPS" in segments:
             segments = b""
-        options |= {"exif": b"Exif\0\0" + block if block else None, "xmp": xmp, "extra": segments}
+        first, more = jpeg.exif_segments(block) if block else (None, b"")
+        xmp, extension = jpeg.xmp_segments(xmp) if xmp else (None, b"")
+        options |= {"exif": first, "xmp": xmp, "extra": more + extension + segments}
         options |= {"icc_profile": metadata.icc_profile}
     else:
         # Pillow's AVIF writer would rebuild a block that names an orientation, and lose maker notes.

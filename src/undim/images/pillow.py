@@ -11,30 +11,25 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, JpegImagePlugin
+from PIL import Image
 
 from ..errors import InputError
-from . import exif, vips
+from . import exif, jpeg, vips
 from .colour import Pixels
-from .picture import Decoded, JpegCoding, Metadata, check_header
+from .picture import Decoded, Metadata, check_header
 
-# The readers are named one by one: Image.open() would judge sizes by a limit that is global to the process,
+# The plugins are named one by one: Image.open() would judge sizes by a limit that is global to the process,
 # would offer every exotic format to hostile bytes, and would import all of them first.
-_READERS = {
-    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PngImagePlugin", "PngImageFile"),
-    "AVIF": ("AvifImagePlugin", "AvifImageFile"),
-    "BMP": ("BmpImagePlugin", "BmpImageFile"),
-}
+_PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "WEBP": "WebP", "AVIF": "Avif", "BMP": "Bmp"}
 _BAND = 1 << 20
-_CARRIED_SEGMENTS = (b"Photoshop 3.0\0", b"http://ns.adobe.com/xmp/extension/\0")  # IPTC, extended XMP
 
 
 def read(data: bytes, format: str, max_pixels: int) -> Decoded:
     """A file of one of Pillow's formats; libvips decodes PNG pixels of 16 bits, which Pillow cannot hold."""
     with _quiet():
-        image = _reader(format)(io.BytesIO(data))
-    check_header(*image.size, getattr(image, "n_frames", 1), max_pixels)
+        image = getattr(plugin(format), f"{_PLUGINS[format]}ImageFile")(io.BytesIO(data))
+    width, height = image.size
+    check_header(width, height, getattr(image, "n_frames", 1), max_pixels)
     if format == "PNG" and data[24] == 16:
         samples = vips.samples(vips.open_image(data))
     else:
@@ -53,14 +48,13 @@ def read(data: bytes, format: str, max_pixels: int) -> Decoded:
         metadata,
         cmyk=image.mode == "CMYK",
         orientation=exif.orientation(metadata.exif, metadata.xmp),
-        jpeg=_jpeg_coding(image) if isinstance(image, JpegImagePlugin.JpegImageFile) else None,
+        jpeg=jpeg.coding_of(image) if format == "JPEG" else None,
     )
 
 
-def _reader(format: str) -> type[ImageFile.ImageFile]:
-    module, name = _READERS[format]
-    reader: type[ImageFile.ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), name)
-    return reader
+def plugin(format: str) -> Any:
+    """Pillow's module for a format, imported and thereby ready to read and write it."""
+    return importlib.import_module(f"PIL.{_PLUGINS[format]}ImagePlugin")
 
 
 _warnings_lock = threading.Lock()
@@ -114,15 +108,3 @@ def _dpi(info: dict[Any, Any]) -> tuple[float, float] | None:
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     return (x, y) if 0 < x < 65536 and 0 < y < 65536 else None
-
-
-def _jpeg_coding(image: JpegImagePlugin.JpegImageFile) -> JpegCoding | None:
-    if image.mode == "CMYK":  # its successor is RGB: other tables, other sampling
-        return None
-    segments = b"".join(
-        bytes((0xFF, 0xE0 + int(app[3:]))) + (len(content) + 2).to_bytes(2, "big") + content
-        for app, content in image.applist
-        if content.startswith(_CARRIED_SEGMENTS)
-    )
-    subsampling = JpegImagePlugin.get_sampling(image) if image.mode == "RGB" else -1
-    return JpegCoding(dict(image.quantization), subsampling, segments)
