@@ -1,6 +1,6 @@
 # make demo   install undim's default wing into .venv and brighten the bundled photograph
 # make test   install everything into .venv-dev and run lint, types and tests
-# make docs   write docs/cli.md anew from the verbs
+# make docs   write docs/cli.md, and the tables of the README, anew from the package
 # make clean  remove what the others made
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
@@ -23,7 +23,7 @@ test: .venv-dev/.stamp
 	.venv-dev/bin/pytest
 
 docs: .venv-dev/.stamp
-	.venv-dev/bin/python scripts/write_cli_reference.py
+	.venv-dev/bin/python scripts/write_docs.py
 
 clean:
 	rm -rf .venv .venv-dev demo build dist

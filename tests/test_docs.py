@@ -6,14 +6,13 @@ import importlib.util
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import click
 import pytest
 
 from undim.cli import main
-from undim.pretrained import DEFAULT, MODELS
+from undim.pretrained import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,32 +65,14 @@ def test_the_commands_exist(line: str) -> None:
     assert named <= flags | {"--help", "-h"}
 
 
-def test_the_command_line_reference_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_generated_pages_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line's reference, the table of models, the map of files."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import write_cli_reference
-
-    assert write_cli_reference.REFERENCE.read_text("utf-8") == write_cli_reference.reference(), "run: make docs"
-    sys.modules.pop("write_cli_reference")
-
-
-def test_the_table_of_models_is_the_packages_own() -> None:
-    rows = [
-        f"| `{name}`{' (default)' if name == DEFAULT else ''} | {model.parameters:,} | {model.training_data} "
-        f"| {model.licence} | {model.psnr:.2f} | {model.ssim:.3f} |"
-        for name, model in MODELS.items()
-    ]
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert [row for row in rows if row not in readme] == []
-
-
-def test_every_file_of_the_map_is_there() -> None:
-    """The file-by-file map names every module, and names no other."""
-    section = (ROOT / "README.md").read_text("utf-8").split("## The files")[1].split("\n## ")[0]
-    named = set(re.findall(r"^\| `([^`]+)`", section, re.MULTILINE))
-    source = ROOT / "src" / "undim"
-    there = {path.name + ("/" if path.is_dir() else "") for path in source.iterdir()}
-    there = {name for name in there if name.endswith((".py", "/")) and name != "__pycache__/"}
-    assert named == there
+    write_docs = importlib.import_module("write_docs")
+    for path, text in write_docs.pages().items():
+        assert path.read_text("utf-8") == text, f"{path.name} is stale; run: make docs"
+    for name in MODELS:
+        assert f"| `{name}`" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_links_between_pages_lead_somewhere() -> None:
