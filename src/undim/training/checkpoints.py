@@ -27,14 +27,14 @@ def save_model(model: nn.Module, path: str | Path, metadata: Mapping[str, str]) 
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
-    """Rebuild a net from a model file; returns it with the file's metadata."""
+    """Rebuild a net from a model file, in evaluation mode; returns it with the file's metadata."""
     tensors, metadata = _load(Path(path), ModelError)
     try:
         model = MODELS[metadata["model"]](iterations=int(metadata["iterations"]), width=int(metadata["width"]))
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} is no undim model ({error}); expected one that `undim train` wrote") from error
-    return model, metadata
+    return model.eval(), metadata
 
 
 def save_checkpoint(

@@ -80,6 +80,8 @@ def train(
             _progress(steps * recipe.epochs, steps * begin, shown=workers.first) as bar,
         ):
             for epoch in range(begin, recipe.epochs):
+                torch.manual_seed(recipe.seed + epoch)  # a resumed run draws what an unbroken one would
+                model.train()
                 start, total, count = time.monotonic(), torch.zeros(len(recipe.losses)), 0
                 for batch in batches(cache, training, recipe, epoch=epoch, rank=workers.rank, world=workers.size):
                     terms, pictures, norm = _step(batch, terms_of, model, optimizer, recipe, workers)
@@ -90,6 +92,7 @@ def train(
                 record.write(epoch + 1, "train", total / count, time.monotonic() - start)
                 bar.set_postfix({"loss": f"{float(total.sum()) / count:.4g}"}, refresh=False)
                 if len(validation):
+                    model.eval()
                     start = time.monotonic()
                     terms = _validate(cache, validation, recipe, terms_of, workers)
                     record.write(epoch + 1, "val", terms, time.monotonic() - start)
