@@ -1,6 +1,7 @@
 # make demo   install undim's default wing into .venv and brighten the bundled photograph
 # make test   install everything into .venv-dev and run lint, types and tests
 # make docs   write docs/cli.md, and the tables of the README, anew from the package
+# make sanitize  run the native kernel's tests under the address and undefined-behaviour sanitizers (GCC)
 # make clean  remove what the others made
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
@@ -9,7 +10,7 @@ PHOTO := assets/night-coffee.jpg
 PACKAGE := pyproject.toml $(wildcard CMakeLists.txt) $(shell find src -type f ! -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test docs clean python
+.PHONY: demo test docs sanitize clean python
 
 demo: .venv/.stamp
 	@rm -rf demo && mkdir demo
@@ -24,6 +25,9 @@ test: .venv-dev/.stamp
 
 docs: .venv-dev/.stamp
 	.venv-dev/bin/python scripts/write_docs.py
+
+sanitize: .venv-dev/.stamp
+	PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python scripts/sanitize.py
 
 clean:
 	rm -rf .venv .venv-dev demo build dist
