@@ -190,6 +190,19 @@ def test_a_killed_run_resumes_to_the_same_weights(
     assert numbers[0] == numbers[1]
 
 
+def test_a_run_may_be_made_longer_but_not_shorter_than_it_is(
+    recipe: Recipe, data: Path, tmp_path: Path, without_export: None
+) -> None:
+    shorter = Recipe(**{**vars(recipe), "epochs": 2})
+    loop.train(recipe, data, tmp_path / "whole", device="cpu")
+    loop.train(shorter, data, tmp_path / "run", device="cpu")
+    loop.train(recipe, data, tmp_path / "run", resume=True, device="cpu")
+    whole, longer = weights(tmp_path / "whole"), weights(tmp_path / "run")
+    assert all(torch.equal(whole[key], longer[key]) for key in whole)
+    with pytest.raises(TrainingError, match="has 3 epochs behind it, more than epochs = 2"):
+        loop.train(shorter, data, tmp_path / "run", resume=True)
+
+
 def test_rows_after_the_checkpoint_are_cut_off(
     recipe: Recipe, data: Path, tmp_path: Path, without_export: None
 ) -> None:
@@ -209,15 +222,15 @@ def test_a_run_is_never_overwritten_nor_resumed_as_another(
     loop.train(single, data, run, device="cpu")
     with pytest.raises(TrainingError, match="is not empty; resume it with --resume or choose another -o"):
         loop.train(single, data, run)
-    with pytest.raises(TrainingError, match="made with another recipe; start a new run"):
-        loop.train(recipe, data, run, resume=True)
+    with pytest.raises(TrainingError, match="made by another recipe; only epochs may differ"):
+        loop.train(Recipe(**{**vars(single), "batch": 3}), data, run, resume=True)
     with pytest.raises(TrainingError, match="belongs to another model"):
         loop.train(Recipe(**{**vars(recipe), "width": 9}), data, run, resume=True)
     fewer = tmp_path / "fewer"
     fewer.mkdir()
     for path in list(data.iterdir())[1:]:
         (fewer / path.name).symlink_to(path)
-    with pytest.raises(TrainingError, match="made with another fingerprint"):
+    with pytest.raises(TrainingError, match="made with other pictures; start a new run"):
         loop.train(single, fewer, run, resume=True)
     (run / "checkpoint.safetensors").write_bytes(b"damaged")
     with pytest.raises(TrainingError, match="cannot be read as safetensors"):

@@ -13,9 +13,11 @@ the losses are those of a single process.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -29,7 +31,7 @@ from tqdm import tqdm
 
 from undim.errors import ConfigError, DataError, TrainingError
 from undim.training.checkpoints import load_checkpoint, save_checkpoint, save_model
-from undim.training.config import Recipe, parse_slice
+from undim.training.config import Recipe, parse_slice, recipe_from
 from undim.training.datasets import Batch, ImageCache, batches, find_pictures
 from undim.training.export import export_onnx, model_metadata
 from undim.training.losses import loss_terms
@@ -46,7 +48,8 @@ def train(
 ) -> Path | None:
     """Train the recipe's model on the pictures below `data`.
 
-    A run folder that holds anything is only touched with `resume`, and then must hold the same recipe and data.
+    A run folder that holds anything is only touched with `resume`, and then must hold the same recipe and data;
+    only the number of epochs may be another.
     `device` is "auto" (CUDA where there is one), "cpu" or "cuda". Returns the path of the trained model's ONNX
     file; of several processes only the first writes and returns it.
     """
@@ -64,14 +67,10 @@ def train(
         initialise(model, recipe.initialisation)
         model = model.to(workers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-        identity = {"recipe": recipe.to_toml(), "fingerprint": cache.fingerprint}
-        begin = 0
         checkpoint = run / "checkpoint.safetensors"
+        begin = 0
         if resume and checkpoint.exists():
-            found = load_checkpoint(checkpoint, model, optimizer)
-            if differing := [key for key, value in identity.items() if found.get(key) != value]:
-                raise TrainingError(f"{checkpoint} was made with another {' and '.join(differing)}; start a new run")
-            begin = int(found["epoch"])
+            begin = _restore(checkpoint, model, optimizer, recipe, cache.fingerprint)
 
         terms_of = objective(model, recipe, workers.device)
         steps = math.ceil(len(training) / recipe.batch)
@@ -97,7 +96,8 @@ def train(
                     terms = _validate(cache, validation, recipe, terms_of, workers)
                     record.write(epoch + 1, "val", terms, time.monotonic() - start)
                 if workers.first:
-                    save_checkpoint(checkpoint, model, optimizer, identity | {"epoch": str(epoch + 1)})
+                    state = {"epoch": str(epoch + 1), "recipe": recipe.to_toml(), "fingerprint": cache.fingerprint}
+                    save_checkpoint(checkpoint, model, optimizer, state)
         if not workers.first:
             return None
         metadata = model_metadata(recipe, model)
@@ -143,6 +143,22 @@ def _split(recipe: Recipe, pictures: int) -> tuple[Indices, Indices]:
             f"pictures, the first is {both[0]}; choose slices that do not meet"
         )
     return training, validation
+
+
+def _restore(
+    checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, fingerprint: str
+) -> int:
+    """Fill model and optimiser from a checkpoint of this recipe and data; returns the number of epochs done."""
+    state = load_checkpoint(checkpoint, model, optimizer)
+    before = recipe_from(tomllib.loads(state["recipe"]))
+    if dataclasses.replace(before, epochs=recipe.epochs) != recipe:
+        raise TrainingError(f"{checkpoint} was made by another recipe; only epochs may differ. Start a new run")
+    if state["fingerprint"] != fingerprint:
+        raise TrainingError(f"{checkpoint} was made with other pictures; start a new run")
+    done = int(state["epoch"])
+    if done > recipe.epochs:
+        raise TrainingError(f"{checkpoint} has {done} epochs behind it, more than epochs = {recipe.epochs}")
+    return done
 
 
 def _progress(total: int, initial: int, *, shown: bool) -> tqdm[NoReturn]:
