@@ -16,6 +16,9 @@ from undim.errors import UndimError
 
 VERBS = {  # verb -> module of undim.cli : function
     "enhance": "photos:enhance",
+    "video": "film:video",
+    "live": "film:live",
+    "stream": "film:stream",
     "compare": "measuring:compare",
     "evaluate": "measuring:evaluate",
     "train": "learning:train",

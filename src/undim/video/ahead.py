@@ -1,10 +1,11 @@
-"""Stages of a pipeline that overlap: decode, enhance and encode each in a thread of its own."""
+"""Stages of a pipeline that overlap, each in a thread of its own, and a way to stop them between two frames."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -57,3 +58,24 @@ def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
     finally:
         stopped.set()
         thread.join()
+
+
+def stoppable(
+    work: Callable[[], object], stop: Callable[[], object], tick: Callable[[], object] = lambda: None
+) -> bool:
+    """Do the work, and call `tick` five times a second; on Ctrl-C call `stop`, and wait for the work to end.
+
+    The work is in another thread, so that Ctrl-C never tears a frame or loses a packet. Returns whether there was a
+    Ctrl-C; an exception of the work comes out of here.
+    """
+    interrupted = False
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(work)
+        try:
+            while not wait([job], timeout=0.2).done:
+                tick()
+        except KeyboardInterrupt:
+            interrupted = True
+            stop()
+        job.result()
+    return interrupted

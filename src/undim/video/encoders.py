@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from undim.errors import InputError, OutputError
-from undim.video.pyav import VideoFormat, VideoStream, av
+from undim.video.pyav import VideoFormat, av
 
 ENCODERS = {  # codec -> the encoder used for it
     "h264": "libx264",
@@ -33,10 +33,10 @@ class Encoding:
     preset: str | None = None
 
 
-def encoder_for(format: str, video: VideoStream, encoding: Encoding) -> str:
-    """The encoder to use in a container: the one that was asked for, or the input's own codec where that fits."""
+def encoder_for(format: str, codec: str, encoding: Encoding) -> str:
+    """The encoder to use in a container: the one that was asked for, or that of the input's codec where it fits."""
     if encoding.codec is None:
-        own = ENCODERS.get(video.codec_context.codec.canonical_name, FALLBACKS[0])
+        own = ENCODERS.get(codec, FALLBACKS[0])
         return next(encoder for encoder in (own, *FALLBACKS) if _fits(format, encoder))
     encoder = ENCODERS.get(encoding.codec, encoding.codec)
     if encoder not in av.codecs_available:

@@ -1,4 +1,4 @@
-"""Between decoded frames and RGB arrays, with the right matrix and range, and back.
+"""Decoded frames to RGB arrays, with the right matrix and range, brightened, and back.
 
 All formats go through 16-bit RGB: swscale's fast paths to 8-bit RGB lose a level on the way there and back, which a
 curve would multiply, and its 16-bit path costs no more. A frame that comes back keeps everything that came with it:
@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undim.curves import Float32, to_unit
-from undim.video.pyav import ColorRange, Colorspace, Interpolation, VideoCodecContext, VideoFrame, VideoReformatter
+from undim.video.pyav import (
+    ColorRange,
+    Colorspace,
+    Interpolation,
+    VideoCodecContext,
+    VideoFormat,
+    VideoFrame,
+    VideoReformatter,
+)
+from undim.video.sequence import FrameEnhancer
 
 RGB = "gbrp16le"  # planes in the order green, blue, red
 PLANES = (1, 2, 0)
@@ -30,16 +39,38 @@ MATRICES = {
 }
 
 
-class Converter:
-    """Turns the frames of one video to RGB and back. It keeps swscale's tables, so keep one for each video."""
+class Brightener:
+    """Brightens the decoded frames of one video: `bright = brightener(frame, size=(640, 360), format="yuv420p")`."""
 
-    def __init__(self) -> None:
-        self._small, self._large, self._back = VideoReformatter(), VideoReformatter(), VideoReformatter()
+    def __init__(self, enhancer: FrameEnhancer) -> None:
+        self._enhancer = enhancer
+        # swscale's tables are kept from frame to frame, for each of the three conversions.
+        self._to_small, self._to_rgb, self._back = VideoReformatter(), VideoReformatter(), VideoReformatter()
 
-    def thumbnail(self, frame: VideoFrame, long_side: int) -> Float32:
-        """The frame, averaged down to `long_side` (never enlarged): float32 (h, w, 3) in [0, 1]."""
-        scale = min(1.0, long_side / max(frame.width, frame.height))
-        small = self._small.reformat(
+    def __call__(self, frame: VideoFrame, *, size: tuple[int, int], format: str) -> VideoFrame:
+        """The bright frame in a size and pixel format, with the timestamps, tags and side data of the dark one."""
+        planar = self._to_rgb.reformat(frame, interpolation=Interpolation.BILINEAR, **_to_rgb(frame))
+        bright = self._enhancer(_interleaved(planar), frame.time, self._thumbnail(frame))
+        for plane, channel in zip(_planes(planar), PLANES, strict=True):
+            plane[...] = bright[:, :, channel]
+        result = self._back.reformat(
+            planar,
+            *size,
+            format=format,
+            interpolation=Interpolation.AREA,
+            src_colorspace=_matrix(frame),
+            dst_colorspace=_matrix(frame),
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.JPEG if VideoFormat(format).is_rgb else _range(frame),
+        )
+        tag_colours(result, frame)
+        result.pict_type = 0  # what the decoder saw must not become an order to the encoder
+        return result
+
+    def _thumbnail(self, frame: VideoFrame) -> Float32:
+        """The frame, averaged down to the size that maps are estimated on, straight from YUV."""
+        scale = min(1.0, self._enhancer.thumbnail_size(frame.height, frame.width) / max(frame.width, frame.height))
+        small = self._to_small.reformat(
             frame,
             max(1, round(frame.width * scale)),
             max(1, round(frame.height * scale)),
@@ -48,36 +79,13 @@ class Converter:
         )
         return to_unit(_interleaved(small))
 
-    def rgb(self, frame: VideoFrame) -> tuple[VideoFrame, NDArray[np.uint16]]:
-        """The frame in planar RGB, and the same samples as an array (H, W, 3)."""
-        planar = self._large.reformat(frame, interpolation=Interpolation.BILINEAR, **_to_rgb(frame))
-        return planar, _interleaved(planar)
 
-    def back(
-        self,
-        pixels: NDArray[np.uint16],
-        planar: VideoFrame,
-        source: VideoFrame,
-        *,
-        size: tuple[int, int],
-        format: str,
-    ) -> VideoFrame:
-        """The frame to encode: `pixels` in `format`, everything else as in the source. `planar` is used up."""
-        for plane, channel in zip(_planes(planar), PLANES, strict=True):
-            plane[...] = pixels[:, :, channel]
-        frame = self._back.reformat(
-            planar,
-            *size,
-            format=format,
-            interpolation=Interpolation.AREA,
-            src_colorspace=_matrix(source),
-            dst_colorspace=_matrix(source),
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=_range(source),
-        )
-        tag_colours(frame, source)
-        frame.pict_type = 0  # what the decoder saw must not become an order to the encoder
-        return frame
+def upright_rgb(frame: VideoFrame) -> NDArray[np.uint8]:
+    """A frame as a picture, turned the way a player would show it: (H, W, 3) uint8."""
+    rgb = VideoReformatter().reformat(
+        frame, interpolation=Interpolation.BILINEAR, **_to_rgb(frame) | {"format": "rgb24"}
+    )
+    return np.rot90(rgb.to_ndarray(), frame.rotation // 90)
 
 
 def tag_colours(target: VideoFrame | VideoCodecContext, source: VideoFrame) -> None:

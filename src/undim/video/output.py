@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import secrets
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from undim.errors import OutputError
+from undim.images.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from undim.video.encoders import Encoding, encoder_for, encoder_options, pixel_format
 from undim.video.frames import tag_colours
 from undim.video.pyav import Packet, Stream, ThreadType, VideoFrame, VideoStream, av
@@ -100,7 +102,7 @@ class Output:
             item.dts = None if item.dts is None else item.dts - ticks
 
     def _add_encoder(self, video: VideoStream, first: VideoFrame, encoding: Encoding) -> VideoStream:
-        encoder = encoder_for(self._container.format.name, video, encoding)
+        encoder = encoder_for(self._container.format.name, video.codec_context.codec.canonical_name, encoding)
         stream = self._container.add_stream(encoder, rate=video.average_rate or video.guessed_rate or 25)
         assert isinstance(stream, VideoStream)
         assert video.time_base is not None
@@ -111,7 +113,8 @@ class Output:
         context.width, context.height = first.width, first.height
         context.pix_fmt = pixel_format(first.format, encoder, width=first.width, height=first.height)
         context.time_base = stream.time_base = video.time_base
-        context.sample_aspect_ratio = video.sample_aspect_ratio
+        if video.sample_aspect_ratio:
+            context.sample_aspect_ratio = video.sample_aspect_ratio
         tag_colours(context, first)
         context.flags |= FRAME_DURATION
         context.thread_type = ThreadType.AUTO  # PyAV's default is slices, which cost x264 quality
@@ -149,6 +152,11 @@ def container_named(path: Path) -> str:
         raise OutputError(
             f"{path} has no extension of a video file; use for example .mp4, .mov, .mkv or .webm"
         ) from error
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the folder of a file that is being written."""
+    return path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
 
 
 def _holds(format: str, stream: Stream) -> bool:

@@ -20,6 +20,7 @@ from undim.curves import Float32, apply_curves
 from undim.enhancer import thumbnail as shrink
 
 SETTLE = 0.5  # seconds in which the maps cover 63 % of the way to a new estimate
+HOLD = 1.0  # seconds in which the brightness that is held covers 63 % of the way to a new one
 INTERVAL = 0.2  # seconds between estimates; a cut is looked for on every frame and estimated at once
 TRIM = 0.03  # largest relative correction of the mean brightness: hides exposure steps, not changes of the scene
 PROBE = 64  # long side in pixels on which the mean brightness is predicted
@@ -53,10 +54,10 @@ class SteadyMaps:
             self._estimated = seconds
         if cut:
             self._maps, self._level, self._shown = self._target, math.nan, seconds
-        k = 1 - math.exp(-max(0.0, seconds - self._shown) / SETTLE)
+        passed = max(0.0, seconds - self._shown)
         self._shown = seconds
-        self._maps = self._maps + np.float32(k) * (self._target - self._maps)
-        return self._hold(shrink(thumbnail, PROBE), k)
+        self._maps = self._maps + np.float32(1 - math.exp(-passed / SETTLE)) * (self._target - self._maps)
+        return self._hold(shrink(thumbnail, PROBE), 1 - math.exp(-passed / HOLD))
 
     def _hold(self, probe: Float32, k: float) -> Float32:
         """Trim the maps so that the brightness they give follows its own running mean (one Newton step)."""

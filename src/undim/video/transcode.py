@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from undim.enhancer import Denoise, Enhancer
 from undim.errors import InputError, OutputError
-from undim.images.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
-from undim.video.ahead import ahead
+from undim.video.ahead import ahead, stoppable
 from undim.video.encoders import Encoding
-from undim.video.frames import Converter
-from undim.video.output import Output, container_named
+from undim.video.frames import Brightener
+from undim.video.output import Output, container_named, temporary_beside
 from undim.video.pyav import Packet, Stream, VideoFrame, av
 from undim.video.sequence import FrameEnhancer
 from undim.video.source import Source
@@ -63,32 +60,31 @@ def enhance_video(
         raise OutputError(f"{target} exists already; choose another name or allow overwriting")
     format = container_named(target)
     reader = Source(source, start=start, end=end)
-    brighten = FrameEnhancer(enhancer or Enhancer(), strength=strength, denoise=denoise, smooth=smooth)
+    frames = FrameEnhancer(enhancer or Enhancer(), strength=strength, denoise=denoise, smooth=smooth)
     report = Report(target)
-    temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+    temporary = temporary_beside(target)
+
+    def tell() -> None:
+        if progress:
+            progress(report.frames, reader.expected_frames())
+
     try:
-        # The work is in threads, so that Ctrl-C reaches only this loop and never tears a frame.
-        with ThreadPoolExecutor(1) as pool:
-            job = pool.submit(_write, temporary, format, reader, brighten, encoding or Encoding(), report)
-            try:
-                while not wait([job], timeout=0.2).done:
-                    if progress:
-                        progress(report.frames, reader.expected_frames())
-            except KeyboardInterrupt:
-                reader.stop.set()
-            job.result()
-        if reader.stop.is_set():
+        interrupted = stoppable(
+            lambda: _write(temporary, format, reader, Brightener(frames), encoding or Encoding(), report),
+            reader.stop.set,
+            tell,
+        )
+        if interrupted:
             report.path = target.with_name(f"{target.stem}.partial{target.suffix}")
         temporary.replace(report.path)
     except (av.FFmpegError, OSError) as error:
         raise OutputError(f"{target} cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
-    if reader.stop.is_set():
-        raise KeyboardInterrupt(f"interrupted after {report.frames} frames, which are in {report.path}")
+    if interrupted:
+        raise KeyboardInterrupt(f"interrupted: {report.frames} frames are in {report.path}")
     report.damage = reader.damage
-    if progress:
-        progress(report.frames, report.frames)
+    tell()
     return report
 
 
@@ -96,7 +92,7 @@ def _write(
     temporary: Path,
     format: str,
     reader: Source,
-    brighten: FrameEnhancer,
+    brightener: Brightener,
     encoding: Encoding,
     report: Report,
 ) -> None:
@@ -112,7 +108,7 @@ def _write(
     output = Output(temporary, format, reader, item, encoding)
     report.notes.extend(f"{stream} is left out, .{format} cannot hold it" for stream in output.skipped)
     try:
-        for item in ahead(_enhanced(chain(head, decoded), brighten, output), DEPTH):
+        for item in ahead(_enhanced(chain(head, decoded), brightener, output), DEPTH):
             output.write(item)
             report.frames += isinstance(item, VideoFrame)
     finally:
@@ -120,14 +116,10 @@ def _write(
 
 
 def _enhanced(
-    items: Iterable[VideoFrame | Packet[Stream]], brighten: FrameEnhancer, output: Output
+    items: Iterable[VideoFrame | Packet[Stream]], brightener: Brightener, output: Output
 ) -> Iterator[VideoFrame | Packet[Stream]]:
-    converter = Converter()
     for item in items:
-        if not isinstance(item, VideoFrame):
+        if isinstance(item, VideoFrame):
+            yield brightener(item, size=output.size, format=output.pixel_format)
+        else:
             yield item
-            continue
-        small = converter.thumbnail(item, brighten.thumbnail_size(item.height, item.width))
-        planar, pixels = converter.rgb(item)
-        bright = brighten(pixels, item.time, small)
-        yield converter.back(bright, planar, item, size=output.size, format=output.pixel_format)
