@@ -77,9 +77,8 @@ def main() -> None:
         photo = write_photo(Path(folder) / "large.jpg", given.memory)
         decoded, peak = dim_scene(given.memory).nbytes, peak_memory(photo)
         print(f"peak memory of a {given.memory:g}-megapixel JPEG")
-        print(
-            f"  {peak / 1e6:.0f} MB; allowed: 3.5 times its decoded size + 150 MB, {(3.5 * decoded + 150e6) / 1e6:.0f} MB"
-        )
+        allowed = (3.5 * decoded + 150e6) / 1e6
+        print(f"  {peak / 1e6:.0f} MB; 3.5 times its decoded size + 150 MB are {allowed:.0f} MB")
 
 
 if __name__ == "__main__":
