@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, OutputError, UndimError
 from ..images import EXTENSIONS, MAX_PIXELS, decode, encode, write_atomically
+from ..kernel import thread_count
 from .manifest import Manifest, fingerprint, sweep
 from .plan import Task, plan
 
@@ -210,7 +210,7 @@ def _format(task: Task) -> str | None:
 
 def _side_by_side(work: _Work, tasks: Sequence[Task], jobs: int | None, tell: Callable[[Outcome], None]) -> bool:
     """Do the tasks on `jobs` threads, tell of each in the caller's thread; whether Ctrl-C cut it short."""
-    jobs = jobs or _cores()
+    jobs = thread_count(jobs)
     running: set[Future[Outcome]] = set()
 
     def collect(until: int) -> None:
@@ -230,10 +230,6 @@ def _side_by_side(work: _Work, tasks: Sequence[Task], jobs: int | None, tell: Ca
             collect(0)
             return True
     return False
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _teller(outcomes: list[Outcome], progress: Progress | None, total: int) -> Callable[[Outcome], None]:
