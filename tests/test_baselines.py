@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,6 +32,11 @@ def test_every_baseline_takes_any_picture_and_leaves_it_alone(name: str, image: 
     assert output.shape == image.shape
     assert np.array_equal(image, before)
     assert not np.shares_memory(output, image)
+
+
+def test_the_page_lists_every_baseline() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "metrics.md").read_text("utf-8")
+    assert re.findall(r"^\| `(\w+)` \| [^|]+ \|$", page, re.MULTILINE) == list(BASELINES)
 
 
 def test_autocontrast_is_pillows() -> None:

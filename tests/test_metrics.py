@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,14 @@ def test_convention_gt_mean_scales_luma_and_clips() -> None:
     reference = np.full((12, 12, 3), 225, np.uint8)  # gain 1.5: 150 and 300, clipped to 255
     error = ((225 - 150) ** 2 + (255 - 225) ** 2) / 2
     assert gt_mean_psnr(image, reference, data_range=255) == pytest.approx(10 * math.log10(255**2 / error))
+
+
+def test_the_page_lists_every_metric() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "metrics.md").read_text("utf-8")
+    for name, metric in METRICS.items():
+        low, high = ("∞" if value == math.inf else f"{value:.3g}" for value in metric.range)
+        row = (f"`{name}`", metric.heading, metric.title, f"{low} to {high}", metric.better or "")
+        assert f"| {' | '.join(row)} |".replace("  ", " ") in page
 
 
 @given(images)
