@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "average.hpp"
 #include "cpu.hpp"
 #include "job.hpp"
 
@@ -106,6 +107,24 @@ bool enhance(const AnyArray& image, const OutArray& out, const Maps& maps, std::
     throw nb::value_error("this processor has no such instruction set");
 }
 
+template <typename T, std::size_t dimensions>
+using Contiguous = nb::ndarray<T, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
+
+void average(const Contiguous<const std::uint16_t, 3>& frame, const Contiguous<const std::uint16_t, 3>& before,
+             const Contiguous<const std::uint8_t, 2>& count, const Contiguous<std::uint16_t, 3>& next_average,
+             const Contiguous<std::uint8_t, 2>& next_count, float size_limit, float shift_limit, int frames, int threads) {
+    const std::size_t height = frame.shape(0), width = frame.shape(1);
+    const auto fits = [&](const auto& array) { return array.shape(0) == height && array.shape(1) == width; };
+    if (!fits(before) || !fits(count) || !fits(next_average) || !fits(next_count) || frame.shape(2) != 3 ||
+        before.shape(2) != 3 || next_average.shape(2) != 3 || frame.size() == 0 || frames < 1 || frames > 255 || threads < 1)
+        throw nb::value_error("arguments do not fit together");
+    const Average job{frame.data(),        before.data(),     count.data(),
+                      next_average.data(), next_count.data(), static_cast<std::int64_t>(height),
+                      static_cast<std::int64_t>(width),       size_limit, shift_limit, frames};
+    nb::gil_scoped_release release;
+    run(job, threads);
+}
+
 std::vector<std::string> instruction_sets() {
     std::vector<std::string> names;
     for (const Kernel* kernel : supported_kernels()) names.emplace_back(kernel->name);
@@ -121,5 +140,8 @@ NB_MODULE(_native, module) {
                "instructions"_a = "",
                "Filter (unless radius is 0) and walk the curve (unless iterations is 0) from image into out; False where "
                "a float sample is NaN or outside of [0, 1].");
+    module.def("average", &undim::average, "frame"_a.noconvert(), "average"_a.noconvert(), "count"_a.noconvert(),
+               "next_average"_a.noconvert(), "next_count"_a.noconvert(), "size_limit"_a, "shift_limit"_a, "frames"_a,
+               "threads"_a, "One step of the average over time, from average and count into next_average and next_count.");
     module.def("instruction_sets", &undim::instruction_sets, "What this processor can run, the fastest first.");
 }

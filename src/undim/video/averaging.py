@@ -12,12 +12,14 @@ is measured again and again on single frames, where motion cannot be mistaken fo
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.curves import MAXIMUM, Float32, Image, to_unit
+from undim.curves import MAXIMUM, Image, to_unit
+from undim.kernel import native_kernel, thread_count
 
 FRAMES = 8  # averaged at most: eight halve the noise 1.5 times; more would smear what moves slowly
 WINDOW = 5
@@ -34,7 +36,8 @@ Uint16 = NDArray[np.uint16]
 class TemporalAverage:
     """Averages the frames of one video where nothing moves: `clean = average(frame)`, same shape and dtype."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads
         self._average: Uint16 | None = None
         self._frames = 0
 
@@ -46,22 +49,49 @@ class TemporalAverage:
         if self._average is None or self._average.shape != wide.shape:
             self._average, self._count = wide, np.ones(wide.shape[:2], np.uint8)
         else:
-            self._average, self._count = average_numpy(wide, self._average, self._count, self._sigma)
+            self._average, self._count = average(wide, self._average, self._count, self._sigma, self._threads)
         return _narrow(self._average, frame.dtype)
 
 
-def average_numpy(
-    frame: Uint16, average: Uint16, count: NDArray[np.uint8], sigma: float
+def average(
+    frame: Uint16, before: Uint16, count: NDArray[np.uint8], sigma: float, threads: int | None = None
 ) -> tuple[Uint16, NDArray[np.uint8]]:
-    """The next average and how many frames it holds at each pixel; sigma in units of the full range."""
-    d = frame.astype(np.float32) - average
-    expected = 65535 * sigma * np.sqrt(1 + 1 / count)
-    texture = _box(np.abs(d).sum(axis=2)) / 3
-    shift = np.abs(_box(d.sum(axis=2))) / 3
-    moved = texture > TEXTURE * np.sqrt(2 / np.pi) * expected
-    moved |= shift > SHIFT / (WINDOW * np.sqrt(3)) * expected
+    """The next average, and of how many frames it is at each pixel.
+
+    frame, before  (H, W, 3) uint16, before being the average so far
+    count          (H, W) uint8, how many frames that holds
+    sigma          deviation of the noise in one frame, in units of the full range
+    """
+    native = native_kernel()
+    if native is None:
+        return average_numpy(frame, before, count, sigma)
+    size_limit, shift_limit = _limits(sigma)
+    after, frames = np.empty_like(before), np.empty_like(count)
+    native.average(frame, before, count, after, frames, size_limit, shift_limit, FRAMES, thread_count(threads))
+    return after, frames
+
+
+def average_numpy(
+    frame: Uint16, before: Uint16, count: NDArray[np.uint8], sigma: float
+) -> tuple[Uint16, NDArray[np.uint8]]:
+    """The reference for `average`, and what runs where the native kernel was not built."""
+    size_limit, shift_limit = _limits(sigma)
+    d = frame.astype(np.int32) - before
+    noise = 1 + 1 / count
+    moved = _box_sum(np.abs(d).sum(axis=2)) > size_limit * np.sqrt(noise)
+    moved |= np.abs(_box_sum(d.sum(axis=2))) > shift_limit * np.sqrt(noise)
     n = np.where(moved, 1, np.minimum(count + 1, FRAMES)).astype(np.uint8)
-    return (average + d / n[..., None] + 0.5).astype(np.uint16), n
+    return (before + d / n[..., None] + 0.5).astype(np.uint16), n
+
+
+def _limits(sigma: float) -> tuple[float, float]:
+    """From where on the sums of |d| and of d over a window are motion, for n = infinity.
+
+    For normal noise the mean of |d| is sqrt(2 / pi) sigma, and a sum of N values deviates by sqrt(N) sigma.
+    """
+    samples = 3 * WINDOW**2
+    deviation = 65535 * sigma
+    return TEXTURE * samples * math.sqrt(2 / math.pi) * deviation, SHIFT * math.sqrt(samples) * deviation
 
 
 def noise(frame: Image) -> float:
@@ -95,14 +125,11 @@ def _narrow(average: Uint16, dtype: np.dtype[Any]) -> Image:
     return average if dtype == np.uint16 else to_unit(average)
 
 
-def _box(x: Float32) -> Float32:
-    """Mean over windows of 5 x 5, the edges repeated."""
+def _box_sum(x: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums over windows of 5 x 5, the edges repeated."""
     half = WINDOW // 2
     for axis in (0, 1):
         padded = np.pad(x, [(half + 1, half) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
-        total = np.cumsum(padded, axis=axis, dtype=np.float64)
-        size = x.shape[axis]
-        x = ((total.take(range(WINDOW, WINDOW + size), axis) - total.take(range(size), axis)) / WINDOW).astype(
-            np.float32
-        )
+        total, size = np.cumsum(padded, axis=axis), x.shape[axis]
+        x = total.take(range(WINDOW, WINDOW + size), axis) - total.take(range(size), axis)
     return x

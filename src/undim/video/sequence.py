@@ -30,7 +30,7 @@ class FrameEnhancer:
         self._enhancer = enhancer
         self._iterations = enhancer.info.iterations
         self._strength = strength
-        self._average = None if denoise in ("off", 0) else TemporalAverage()
+        self._average = None if denoise in ("off", 0) else TemporalAverage(enhancer.threads)
         self._filter = 0.0 if isinstance(denoise, str) else float(denoise)
         self._steady = (
             SteadyMaps(enhancer.curve_maps, iterations=self._iterations, strength=strength) if smooth else None
