@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 import undim
 from serving import dark, picture, running
@@ -30,10 +30,14 @@ if not (shutil.which("chromium") and shutil.which("chromedriver")):
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
-FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader
---window-size=1280,860 --force-device-scale-factor=1""".split()
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--window-size=1280,860", "--force-device-scale-factor=1",
+)  # fmt: skip
 
 Browser = webdriver.Chrome
 
@@ -116,20 +120,38 @@ def open_page(browser: Browser, address: str) -> None:
     until(lambda: browser.execute_script("return document.body.dataset.ready !== undefined"), "the page")
 
 
-def drop(browser: Browser, *files: tuple[str, str, bytes]) -> None:
-    """Files, as (name, media type, bytes), let go over the page as a mouse would."""
+def give(browser: Browser, event: str, *files: tuple[str, bytes]) -> None:
+    """Files, as (name, bytes), dropped or pasted as a user would."""
     script = """
-        const transfer = new DataTransfer();
-        for (const [name, type, bytes] of arguments[0]) transfer.items.add(new File([Uint8Array.from(bytes)], name, { type }));
-        document.body.dispatchEvent(new DragEvent("dragover", { dataTransfer: transfer, bubbles: true, cancelable: true }));
-        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        const transfer = new DataTransfer(), [event, files] = arguments;
+        for (const [name, bytes] of files) {
+          transfer.items.add(new File([Uint8Array.from(bytes)], name, { type: `image/${name.split(".").pop()}` }));
+        }
+        const how = { bubbles: true, cancelable: true };
+        document.body.dispatchEvent(event === "paste"
+          ? new ClipboardEvent(event, { ...how, clipboardData: transfer })
+          : new DragEvent(event, { ...how, dataTransfer: transfer }));
     """
-    browser.execute_script(script, [(name, type, list(content)) for name, type, content in files])
+    browser.execute_script(script, event, [(name, list(content)) for name, content in files])
 
 
 def add(browser: Browser, name: str, content: bytes) -> None:
-    drop(browser, (name, f"image/{Path(name).suffix[1:]}", content))
-    until(lambda: text(browser, "status") == f"{name} is ready", f"{name}: {text(browser, 'trouble')}")
+    give(browser, "drop", (name, content))
+    ready(browser, name)
+
+
+def ready(browser: Browser, name: str) -> None:
+    until(lambda: text(browser, "status") == f"{name} is ready", name)
+
+
+def choose_model(browser: Browser, model: str) -> None:
+    Select(browser.find_element(By.ID, "model")).select_by_visible_text(model)
+
+
+def settled(browser: Browser) -> None:
+    """Waits until nothing is asked of the server or the worker any more."""
+    time.sleep(0.25)  # the pause the page waits for further changes
+    until(lambda: browser.execute_script("return document.body.dataset.busy") == "0", "the page to rest")
 
 
 def slide(browser: Browser, id: str, value: float) -> None:
@@ -174,12 +196,9 @@ def test_the_preview_shows_what_the_download_gives(
     open_page(browser, served)
     for model in enhancers:
         add(browser, f"{model}.png", picture("PNG", image))
-        browser.execute_script(
-            "const s = document.getElementById('model'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))",
-            model,
-        )
+        choose_model(browser, model)
         slide(browser, "strength", 0.8)
-        time.sleep(0.6)
+        settled(browser)
         shown = preview(browser, image.shape[:2])
         np.testing.assert_allclose(shown, enhancers[model](image, strength=0.8), atol=1)
 
@@ -216,10 +235,7 @@ def test_the_static_page_equals_the_python_path_without_a_network(
     open_page(browser, address)
     image = dark(101, 77)
     add(browser, "night.png", picture("PNG", image))
-    browser.execute_script(
-        "const s = document.getElementById('model'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))",
-        model,
-    )
+    choose_model(browser, model)
     for strength, denoise in ((1, None), (1.5, None), (0.6, 0.5)):
         slide(browser, "strength", strength)
         if denoise is not None:
@@ -228,3 +244,142 @@ def test_the_static_page_equals_the_python_path_without_a_network(
         expected = enhancers[model](image, strength=strength, denoise=denoise or "auto")
         difference = np.abs(pixels(content) - expected)
         assert difference.max() <= 1, f"{(difference > 1).sum()} samples, up to {difference.max()} levels"
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_the_static_page_keeps_metadata_and_turns_pictures_upright(
+    browser: Browser, static: tuple[str, Callable[[], None]], downloads: Path, format: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a night"
+    exif[0x0112] = 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    original = picture(format, dark(40, 60), exif=exif.tobytes(), icc_profile=profile, dpi=(300, 300))
+    suffix = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}[format]
+    open_page(browser, static[0])
+    add(browser, f"night.{suffix}", original)
+    result = Image.open(io.BytesIO(downloaded(browser, downloads, "download", f"night.undim.{suffix}")))
+    assert result.format == format
+    turned = format == "JPEG"  # Chromium turns no other format, so their orientation must stay
+    assert result.size == ((40, 60) if turned else (60, 40))
+    assert result.getexif()[0x0112] == (1 if turned else 6)
+    assert result.getexif()[0x010E] == "a night"
+    assert result.info["icc_profile"] == profile
+    if format != "WEBP":
+        assert result.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
+    assert np.asarray(result).mean() > 1.3 * np.asarray(Image.open(io.BytesIO(original))).mean()
+
+
+def test_many_pictures_come_as_one_zip(
+    browser: Browser, served: str, downloads: Path, enhancers: dict[str, undim.Enhancer]
+) -> None:
+    first, second, third = (picture("JPEG", dark(seed=seed)) for seed in range(3))
+    open_page(browser, served)
+    give(browser, "drop", ("a.jpg", first), ("b.jpg", second))
+    ready(browser, "a.jpg")
+    slide(browser, "strength", 0.5)  # of the first one only; the next begins with it
+    give(browser, "paste", ("a.jpg", third))
+    ready(browser, "a.jpg")
+    content = downloaded(browser, downloads, "download-all", "undim.zip")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["a.undim.jpg", "b.undim.jpg", "a.undim-2.jpg"]
+        enhance = enhancers["free"]
+        expected = [enhance(first, strength=0.5), enhance(second), enhance(third, strength=0.5)]
+        assert [archive.read(name) for name in archive.namelist()] == expected
+
+
+def test_settings_can_be_used_for_all_pictures_and_pictures_removed(browser: Browser, served: str) -> None:
+    open_page(browser, served)
+    give(browser, "drop", ("a.png", picture("PNG")), ("b.png", picture("PNG")))
+    ready(browser, "a.png")
+    slide(browser, "strength", 0.3)
+    browser.find_element(By.ID, "same").click()
+    browser.find_element(By.CSS_SELECTOR, "#strip [title='b.png']").click()
+    ready(browser, "b.png")
+    assert browser.find_element(By.ID, "strength").get_attribute("value") == "0.3"
+    for name in ("b.png", "a.png"):
+        browser.find_element(By.CSS_SELECTOR, f"[aria-label='Remove {name}']").click()
+    assert browser.find_element(By.ID, "welcome").is_displayed()
+
+
+def test_a_picture_the_browser_cannot_show_comes_through_the_server(
+    browser: Browser, served: str, downloads: Path, enhancers: dict[str, undim.Enhancer]
+) -> None:
+    tiff = picture("TIFF")
+    open_page(browser, served)
+    add(browser, "night.tiff", tiff)
+    assert downloaded(browser, downloads, "download", "night.undim.tif") == enhancers["free"](tiff)
+
+
+def test_what_is_no_picture_is_said_in_plain_words(
+    browser: Browser, served: str, static: tuple[str, Callable[[], None]]
+) -> None:
+    for address, words in ((served, "no picture that undim can read"), (static[0], "cannot open this kind of file")):
+        open_page(browser, address)
+        give(browser, "drop", ("letter.txt", b"dear reader"))
+        until(lambda words=words: words in text(browser, "trouble"), words)
+        assert browser.find_element(By.ID, "trouble").get_attribute("role") == "alert"
+        browser.find_element(By.CSS_SELECTOR, "#trouble button").click()
+        assert not browser.find_element(By.ID, "trouble").is_displayed()
+
+
+def test_the_strength_slider_asks_nobody_and_nothing_comes_from_another_host(browser: Browser, served: str) -> None:
+    browser.get_log("performance")
+    browser.get_log("browser")
+    open_page(browser, served)
+    add(browser, "night.png", picture("PNG"))
+    requested = urls(browser)
+    assert all(url.startswith((served, "blob:")) for url in requested), requested
+    for value in (0.2, 0.9, 1.4):
+        slide(browser, "strength", value)
+    settled(browser)
+    assert urls(browser) == []
+    complaints = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert complaints == []
+
+
+def urls(browser: Browser) -> list[str]:
+    """What the page asked the network for since the last call."""
+    messages = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
+    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+
+
+def test_everything_has_a_name_and_works_from_the_keyboard(browser: Browser, served: str) -> None:
+    open_page(browser, served)
+    give(browser, "drop", ("a.png", picture("PNG", dark(90, 120))), ("b.png", picture("PNG")))
+    ready(browser, "a.png")
+    shown = [
+        e for e in browser.find_elements(By.CSS_SELECTOR, "button, input, select, canvas, [role]") if e.is_displayed()
+    ]
+    assert len(shown) > 12
+    assert [e.get_attribute("outerHTML") for e in shown if not e.accessible_name and e.aria_role != "status"] == []
+
+    divider, canvas = browser.find_element(By.ID, "divider"), browser.find_element(By.ID, "canvas")
+    divider.send_keys(Keys.HOME, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    until(lambda: divider.get_attribute("aria-valuenow") == "4", "the divider to move")
+    fitted = shown_columns(browser)
+    canvas.send_keys("1")
+    assert shown_columns(browser) == 120
+    canvas.send_keys("0")
+    assert shown_columns(browser) == fitted
+    browser.find_element(By.ID, "strength").send_keys(Keys.ARROW_LEFT)
+    assert text(browser, "strength-value") == "99 %"
+
+    before = browser.execute_script("return document.documentElement.dataset.theme")
+    browser.find_element(By.ID, "theme").send_keys(Keys.ENTER)
+    assert browser.execute_script("return document.documentElement.dataset.theme") != before
+
+
+def shown_columns(browser: Browser) -> int:
+    script = """
+        const done = arguments[0], canvas = document.getElementById("canvas");
+        dispatchEvent(new Event("resize"));
+        requestAnimationFrame(() => {
+          const { width, height } = canvas, context = new OffscreenCanvas(width, height).getContext("2d");
+          context.drawImage(canvas, 0, 0);
+          const row = context.getImageData(0, height / 2, width, 1).data;
+          done(row.filter((value, i) => i % 4 === 3 && value > 0).length);
+        });
+    """
+    return int(browser.execute_async_script(script))

@@ -1,5 +1,6 @@
 // What a photograph file carries besides its pixels, moved into the file that the browser wrote: EXIF, ICC profile,
-// XMP, IPTC, resolution. Pixels are upright by then, so orientation becomes 1; the dark thumbnail in EXIF goes.
+// XMP, IPTC, resolution. Browsers turn JPEG pictures upright, so there the orientation becomes 1 and the dark thumbnail
+// in EXIF goes; they do not turn PNG and WebP pictures, whose EXIF is carried as it is.
 
 import { SIGNATURE, chunk } from "./png.js";
 
@@ -18,7 +19,7 @@ export function sniff(bytes) {
 export function pngCarried(original) {
   const carried = [];
   for (const { type, data } of pngChunks(original)) {
-    if (PNG_CARRIED.includes(type)) carried.push(chunk(type, type === "eXIf" ? uprightExif(data) : data));
+    if (PNG_CARRIED.includes(type)) carried.push(chunk(type, data));
   }
   return carried;
 }
@@ -41,8 +42,7 @@ export function jpegWithMetadata(encoded, original) {
 export function webpWithMetadata(encoded, original, width, height) {
   const own = riffChunks(encoded).filter(({ type }) => ["VP8 ", "VP8L", "ALPH"].includes(type));
   const carried = new Map(riffChunks(original).map(({ type, data }) => [type, data]));
-  const get = (type, change = (data) => data) => (carried.has(type) ? [{ type, data: change(carried.get(type)) }] : []);
-  const [icc, exif, xmp] = [get("ICCP"), get("EXIF", uprightExif), get("XMP ", uprightXmp)];
+  const [icc, exif, xmp] = ["ICCP", "EXIF", "XMP "].map((type) => carried.has(type) ? [{ type, data: carried.get(type) }] : []);
   const alpha = own.some(({ type, data }) => type === "ALPH" || (type === "VP8L" && data[4] & 0x10));
   const flags = (icc.length << 5) | (alpha << 4) | (exif.length << 3) | (xmp.length << 2);
   const sizes = [width - 1, height - 1].flatMap((size) => [size, size >> 8, size >> 16]);
