@@ -38,11 +38,13 @@ DEFAULT = "undim"
 MODELS: dict[str, Pretrained] = {
     "undim": Pretrained(
         file="undim.onnx",
-        sha256="83be3bb572e1c4b458ce82509f510a498e72e591032370850d743b808d92e132",
+        sha256="075de31a54457338a903119526aaed4f43f3addad9ed359bda78d0b1ca3f8bec",
         licence="Apache-2.0",
-        training_data="none",
-        recipe="none",
-        parameters=84,
+        training_data="34 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
+        recipe="undim",
+        parameters=8008,
+        psnr=18.67,
+        ssim=0.775,
     ),
 }
 
