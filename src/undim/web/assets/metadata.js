@@ -1,6 +1,6 @@
 // What a photograph file carries besides its pixels, moved into the file that the browser wrote: EXIF, ICC profile,
-// XMP, IPTC, resolution. Browsers turn JPEG pictures upright, so there the orientation becomes 1 and the dark thumbnail
-// in EXIF goes; they do not turn PNG and WebP pictures, whose EXIF is carried as it is.
+// XMP, IPTC, resolution. Browsers turn JPEG and PNG pictures upright, so there the orientation becomes 1 and the dark
+// thumbnail in EXIF goes; they do not turn WebP pictures, whose EXIF is carried as it is.
 
 import { SIGNATURE, chunk } from "./png.js";
 
@@ -19,7 +19,7 @@ export function sniff(bytes) {
 export function pngCarried(original) {
   const carried = [];
   for (const { type, data } of pngChunks(original)) {
-    if (PNG_CARRIED.includes(type)) carried.push(chunk(type, data));
+    if (PNG_CARRIED.includes(type)) carried.push(chunk(type, type === "eXIf" ? uprightExif(data) : data));
   }
   return carried;
 }
