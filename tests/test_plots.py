@@ -123,6 +123,14 @@ def test_a_sheet_never_overwrites_its_input(tmp_path: Path) -> None:
     assert sheet.name == "a.png.compare.png"
 
 
+def test_a_deep_picture_is_shown_in_eight_bits(tmp_path: Path) -> None:
+    for path, white in ((tmp_path / "8.png", 1), (tmp_path / "16.png", 257)):
+        grey = picture(0)[..., 0].astype(np.uint16) * white
+        Image.fromarray(grey if white > 1 else grey.astype(np.uint8)).save(path)
+        write_contact_sheet([Item("same", path)], GAMMA, path.with_suffix(".bmp"))
+    assert (tmp_path / "8.bmp").read_bytes() == (tmp_path / "16.bmp").read_bytes()
+
+
 def test_the_verb_compares_a_picture_and_a_folder(tmp_path: Path) -> None:
     for name in ("low", "high"):
         (tmp_path / "set" / name).mkdir(parents=True)

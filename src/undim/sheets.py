@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from undim.baselines import autocontrast, unchanged
 from undim.errors import InputError, OutputError
 from undim.evaluation import RGB, Method, read_item
-from undim.images import Picture, encode, format_named, write_atomically
+from undim.images import Picture, decode, encode, format_named, write_atomically
+from undim.images.colour import in_depth
 from undim.metrics import psnr, ssim
 from undim.pairs import Item
 
@@ -71,7 +72,7 @@ def contact_sheet(
 
 def write_contact_sheet(items: Sequence[Item], methods: Mapping[str, Method], path: Path) -> Path:
     """One sheet of all items, in the format that the path names; large cells where it is one alone."""
-    pictures = ((item.name, *read_item(item)) for item in items)
+    pictures = ((item.name, *_read(item)) for item in items)
     sheet = contact_sheet(pictures, methods, cell=_ONE if len(items) == 1 else _MANY)
     return _write(sheet, path, items)
 
@@ -79,7 +80,7 @@ def write_contact_sheet(items: Sequence[Item], methods: Mapping[str, Method], pa
 def write_sheets(items: Sequence[Item], methods: Mapping[str, Method], folder: Path) -> Iterator[Path]:
     """One sheet per item, `NAME.compare.png` in a folder; yields each path as it is written."""
     for item in items:
-        image, reference = read_item(item)
+        image, reference = _read(item)
         sheet = compare_sheet(image, methods, reference=reference)
         yield _write(sheet, folder / f"{item.name}.compare.png", [item])
 
@@ -89,6 +90,13 @@ def _write(sheet: Image.Image, path: Path, items: Sequence[Item]) -> Path:
         raise OutputError(f"got {path} as output, which is an input; choose another name")
     data = encode(Picture(np.asarray(sheet)), format_named(path.suffix))
     return write_atomically(path, data, overwrite=True)
+
+
+def _read(item: Item) -> tuple[RGB, RGB | None]:
+    """Without a reference a picture of any depth, since a sheet shows 8 bits; pairs are read as they are measured."""
+    if item.reference is None:
+        return in_depth(decode(item.input).pixels, np.dtype(np.uint8)), None
+    return read_item(item)
 
 
 def _row(name: str, image: RGB, reference: RGB | None, methods: Mapping[str, Method], cell: int) -> list[_Cell]:
