@@ -165,7 +165,7 @@ def test_resolution_in_dots_per_centimetre_is_understood() -> None:
     assert images.decode(file.getvalue()).metadata.dpi == pytest.approx((254, 127))
 
 
-def test_iptc_and_extended_xmp_of_a_jpeg_are_carried_along() -> None:
+def test_iptc_comments_and_extended_xmp_of_a_jpeg_are_carried_along() -> None:
     iptc = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", 8) + b"\x1c\x02\x78\0\x03Sea"
     extended = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + bytes(8) + b"more"
     segments = b"".join(
@@ -173,10 +173,11 @@ def test_iptc_and_extended_xmp_of_a_jpeg_are_carried_along() -> None:
         for marker, content in ((0xED, iptc), (0xE1, extended))
     )
     file = io.BytesIO()
-    Image.fromarray(PIXELS).save(file, "JPEG", extra=segments)
+    Image.fromarray(PIXELS).save(file, "JPEG", extra=segments, comment=b"by the sea")
     again = images.encode(images.decode(file.getvalue()))
     assert iptc in again
     assert extended in again
+    assert Image.open(io.BytesIO(again)).info["comment"] == b"by the sea"
 
 
 def test_a_second_picture_in_a_jpeg_is_left_behind() -> None:

@@ -15,7 +15,7 @@ from PIL import JpegImagePlugin
 from .picture import JpegCoding
 
 _EXIF, _EXTENDED_XMP, _IPTC = b"Exif\0\0", b"http://ns.adobe.com/xmp/extension/\0", b"Photoshop 3.0\0"
-_APP1 = 0xE1
+_APP1, _COMMENT = 0xE1, 0xFE
 _LONGEST = 65_000
 _POINTER = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -25,16 +25,16 @@ _POINTER = (
 
 
 def coding_of(image: JpegImagePlugin.JpegImageFile) -> JpegCoding | None:
-    """How an RGB or grey JPEG was compressed, with its IPTC and extended XMP segments.
+    """How an RGB or grey JPEG was compressed, with its comments, IPTC and extended XMP.
 
     None for CMYK: the successor is RGB, with other tables and other sampling.
     """
     if image.mode == "CMYK":
         return None
     segments = b"".join(
-        _segment(0xE0 + int(app[3:]), content)
-        for app, content in image.applist
-        if content.startswith((_IPTC, _EXTENDED_XMP))
+        _segment(_COMMENT if name == "COM" else 0xE0 + int(name.removeprefix("APP")), content)
+        for name, content in image.applist
+        if name == "COM" or content.startswith((_IPTC, _EXTENDED_XMP))
     )
     subsampling = JpegImagePlugin.get_sampling(image) if image.mode == "RGB" else -1
     return JpegCoding(dict(image.quantization), subsampling, segments)

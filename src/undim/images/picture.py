@@ -33,7 +33,7 @@ class JpegCoding:
     subsampling: int
     """Pillow's number: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0, -1 is any other."""
     segments: bytes = b""
-    """Marker segments that are carried along untouched (IPTC, extended XMP)."""
+    """Marker segments that are carried along untouched (comments, IPTC, extended XMP)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
