@@ -100,6 +100,12 @@ def test_mean_and_standard_error_are_the_textbooks() -> None:
     assert estimate.error == pytest.approx(math.sqrt(((9 + 1 + 16) / 2) / 3))
 
 
+def test_where_a_score_is_infinite_the_least_is_shown() -> None:
+    values = np.array([[[math.inf], [math.inf], [30.0]], [[31.204], [math.inf], [20.0]]])
+    evaluation = Evaluation(["a", "b"], ["m", "n", "o"], ["psnr_to_input"], values)
+    assert [evaluation.shown(method, "psnr_to_input") for method in "mno"] == ["≥ 31.20", "∞", "25.00"]
+
+
 def test_infinite_scores_leave_error_and_gain_undefined() -> None:
     values = np.array([[[math.inf], [10.0]], [[20.0], [11.0]]])
     evaluation = Evaluation(["a", "b"], ["m", "n"], ["psnr"], values)

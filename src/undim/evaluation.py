@@ -86,6 +86,13 @@ class Evaluation:
         low, high = paired_bootstrap(first - second)
         return Gain(float((first - second).mean()), low, high)
 
+    def shown(self, method: str, metric: str) -> str:
+        """The mean as text; where a picture's score is infinite, the least: "≥ 31.20"."""
+        values, digits = self.column(method, metric), METRICS[metric].digits
+        if np.isfinite(values.mean()):
+            return f"{values.mean():.{digits}f}"
+        return "∞" if np.isinf(values).all() else f"≥ {values.min():.{digits}f}"
+
     def csv(self) -> str:
         """One row per image and method: image, method, then every metric."""
         text = io.StringIO()
@@ -117,7 +124,7 @@ class Evaluation:
         first = self.metrics[0]
         rows = [["method", *(METRICS[metric].heading for metric in self.metrics)]]
         for method in self.methods:
-            means = [f"{self.estimate(method, m).mean:.{METRICS[m].digits}f}" for m in self.metrics]
+            means = [self.shown(method, metric) for metric in self.metrics]
             means[0] += f" ± {self.estimate(method, first).error:.{METRICS[first].digits}f}"
             rows.append([method, *means])
         if against is not None:

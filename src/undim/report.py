@@ -121,7 +121,7 @@ def _summary(evaluation: Evaluation, against: str | None) -> str:
     for method, colour in colours(evaluation.methods).items():
         cells = [f'<td><i style="background:{colour}"></i>{escape(method)}</td>']
         for metric, column in means.items():
-            mean, shown = column[method], _number(column[method], metric)
+            mean, shown = column[method], evaluation.shown(method, metric)
             if metric == first:
                 shown += f" <small>± {_number(evaluation.estimate(method, metric).error, metric)}</small>"
             mark = ' class="best"' if mean == best[metric] else ""
