@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from undim.cli.photos import Amount, Size
+from undim.cli.parameters import Amount, Size
 
 _PATH = click.Path(path_type=Path)
 _MODEL = "A shipped model or an .onnx file; may be given several times."
