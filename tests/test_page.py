@@ -374,7 +374,7 @@ def test_everything_has_a_name_and_works_from_the_keyboard(browser: Browser, ser
 def shown_columns(browser: Browser) -> int:
     script = """
         const done = arguments[0], canvas = document.getElementById("canvas");
-        dispatchEvent(new Event("resize"));
+        document.getElementById("divider").dispatchEvent(new KeyboardEvent("keydown", { key: "Home" }));
         requestAnimationFrame(() => {
           const { width, height } = canvas, context = new OffscreenCanvas(width, height).getContext("2d");
           context.drawImage(canvas, 0, 0);
@@ -383,3 +383,57 @@ def shown_columns(browser: Browser) -> int:
         });
     """
     return int(browser.execute_async_script(script))
+
+
+def test_without_webgl_a_plain_canvas_shows_the_same(
+    browser: Browser, served: str, enhancers: dict[str, undim.Enhancer]
+) -> None:
+    without = """
+        const original = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
+          return kind === "webgl2" ? null : original.call(this, kind, ...more);
+        };
+    """
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": without})
+    try:
+        image = dark(48, 64)
+        open_page(browser, served)
+        add(browser, "night.png", picture("PNG", image))
+        slide(browser, "strength", 0.8)
+        slide(browser, "denoise", 0.5)
+        expected = enhancers["free"](image, strength=0.8, denoise=0.5)
+        settled(browser)
+        until(lambda: np.abs(preview(browser, image.shape[:2]) - expected.astype(int)).max() <= 1, "the canvas")
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+def test_two_fingers_zoom_and_one_moves(browser: Browser, served: str) -> None:
+    open_page(browser, served)
+    add(browser, "night.png", picture("PNG", dark(90, 30)))
+    box = browser.execute_script(
+        "const b = document.getElementById('stage').getBoundingClientRect(); return [b.x, b.y]"
+    )
+
+    def touch(kind: str, *points: tuple[int, int]) -> None:
+        fingers = [{"x": box[0] + x, "y": box[1] + y, "id": n} for n, (x, y) in enumerate(points)]
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    before = shown_columns(browser)
+    touch("touchStart", (400, 300))
+    touch("touchStart", (400, 300), (440, 300))
+    touch("touchMove", (380, 300), (460, 300))
+    touch("touchEnd")
+    assert before * 1.5 < shown_columns(browser) < before * 2.5
+
+
+def test_a_server_with_a_token_asks_for_it_once(browser: Browser, enhancers: dict[str, undim.Enhancer]) -> None:
+    with running(enhancers, token="open sesame") as address:
+        browser.get(address)
+        until(lambda: browser.find_element(By.ID, "ask-token").is_displayed(), "the dialog")
+        browser.find_element(By.ID, "token").send_keys("open sesame", Keys.ENTER)
+        until(lambda: browser.execute_script("return document.body.dataset.ready !== undefined"), "the page")
+        add(browser, "night.png", picture("PNG"))
+        browser.refresh()
+        until(lambda: browser.execute_script("return document.body.dataset.ready !== undefined"), "the page again")
+        browser.get("about:blank")

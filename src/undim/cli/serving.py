@@ -61,8 +61,13 @@ def serve(
     if concurrency is not None:
         limits = replace(limits, concurrency=concurrency)
     used = ", ".join(sorted({enhancer.device for enhancer in enhancers.values()}))
+    app = create_app(enhancers, limits=limits, token=token, hosts=hosts)
+    listener = server(app, limits, host=host, port=port)
+    socket = listener.config.bind_socket()
+    socket.listen()  # from here on a client is heard, so that the line below is true
+    port = socket.getsockname()[1]
     click.echo(f"undim is at http://{host}:{port}/ on {used} with {', '.join(enhancers)}", err=True)
-    server(create_app(enhancers, limits=limits, token=token, hosts=hosts), limits, host=host, port=port).run()
+    listener.run([socket])
 
 
 @click.command()
