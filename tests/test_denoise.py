@@ -130,8 +130,8 @@ def test_no_noise_is_found_where_there_is_none() -> None:
     assert estimate_noise(np.full((5, 400, 3), 90, np.uint8)) == 0
 
 
-def test_the_matched_eps_is_that_of_the_null_model_for_lol(shared: Path) -> None:
-    folder = shared / "data" / "lol-v1" / "eval15" / "low"
-    sigma = [estimate_noise(np.asarray(Image.open(path).convert("RGB"))) for path in sorted(folder.iterdir())]
-    assert matched_eps(float(np.median(sigma))) == pytest.approx(4e-4, rel=0.1)
-    assert matched_eps(0) > 0
+def test_the_matched_eps_grows_with_the_noise_and_removes_most_of_it() -> None:
+    image = noise((256, 256, 3), 0.01)
+    eps = matched_eps(estimate_noise(image))
+    assert guided_filter(image, eps=eps).std() < 0.4 * image.std()
+    assert matched_eps(0.02) > matched_eps(0.01) > matched_eps(0) == 0

@@ -19,7 +19,7 @@ import PIL.Image
 
 from undim import images
 from undim.curves import MAXIMUM, Float32, Image, apply_curves, check_image, to_unit
-from undim.denoise import filter_and_apply
+from undim.denoise import estimate_noise, filter_and_apply, matched_eps
 from undim.errors import InputError, OutputError
 from undim.pretrained import DEFAULT
 from undim.runtime import CurveEstimator
@@ -28,6 +28,8 @@ TILE = 768  # bounds the memory of maps="full": about 0.5 GB for DCE-Net
 # How far around a tile a net must see for its maps to equal the untiled ones: seven 3 x 3 convolutions, 7 px. Other
 # nets are not tiled, for their maps may depend on the whole picture.
 HALO = {"DCENet": 7, "DCENetPP": 7}
+GAIN_SIDE = 64  # a thumbnail of this long side tells how much a picture is brightened
+QUANTISATION = 1 / 12 / 255**2  # the variance that rounding to 8 bits adds: below it there is nothing to filter
 
 Denoise = float | Literal["auto", "off"]
 Picture = TypeVar("Picture", bytes, Image, PIL.Image.Image)
@@ -117,13 +119,33 @@ class Enhancer:
 
     def apply(self, image: Image, curve_maps: Float32, *, strength: float = 1.0, denoise: Denoise = "auto") -> Image:
         """The second half of the path: an image brightened by curve maps that this model gave."""
-        eps = _filter_eps(denoise)
         if strength == 0:
             return image.copy()
+        return self._walk(image, curve_maps, strength, self._filter_eps(image, curve_maps, strength, denoise))
+
+    def _walk(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
         n, threads = self.info.iterations, self.threads
         if eps > 0:
             return filter_and_apply(image, curve_maps, iterations=n, strength=strength, eps=eps, threads=threads)
         return apply_curves(image, curve_maps, iterations=n, strength=strength, threads=threads)
+
+    def _filter_eps(self, image: Image, curve_maps: Float32, strength: float, denoise: Denoise) -> float:
+        """The guided filter's eps; 0 for none. At a given amount of 1 it is the null model's, 4e-4.
+
+        "auto" takes the eps that suits the noise found in the image, times the share of the noise's variance
+        that the curve adds, 1 - 1 / gain^2: a picture that is hardly brightened is hardly filtered.
+        """
+        if denoise == "auto":
+            small = thumbnail(image, GAIN_SIDE)
+            bright = apply_curves(small, curve_maps, iterations=self.info.iterations, strength=strength, threads=1)
+            gain = max(1.0, float(bright.mean() / max(small.mean(), 1e-6)))
+            eps = matched_eps(estimate_noise(image)) * (1 - 1 / gain**2)
+            return eps if eps > QUANTISATION else 0.0
+        if denoise == "off":
+            return 0.0
+        if isinstance(denoise, int | float) and 0 <= denoise <= 1:
+            return 4e-4 * denoise
+        raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off' or a number from 0 to 1")
 
     def _tiles(self, height: int, width: int) -> Iterator[Tile]:
         halo = HALO.get(self.info.net)
@@ -143,10 +165,13 @@ class Enhancer:
         check_image(image)
         if self.maps != "full":
             return self.apply(image, self.curve_maps(image), strength=strength, denoise=denoise)
+        if strength == 0:
+            return image.copy()
+        eps = self._filter_eps(image, self._estimator(thumbnail(image, self.info.maps_size)), strength, denoise)
         enhanced = np.empty_like(image)
         for tile in self._tiles(*image.shape[:2]):
             around = image[tile.around]
-            bright = self.apply(around, self._estimator(to_unit(around)), strength=strength, denoise=denoise)
+            bright = self._walk(around, self._estimator(to_unit(around)), strength, eps)
             enhanced[tile.core] = bright[tile.inner]
         return enhanced
 
@@ -208,13 +233,3 @@ class Tile(NamedTuple):
     core: tuple[slice, slice]
     around: tuple[slice, slice]
     inner: tuple[slice, slice]
-
-
-def _filter_eps(denoise: Denoise) -> float:
-    """The guided filter's eps: at full amount the null model's, 4e-4."""
-    if isinstance(denoise, str):
-        if denoise in ("auto", "off"):
-            return 0.0
-    elif 0 <= denoise <= 1:
-        return 4e-4 * denoise
-    raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off' or a number from 0 to 1")
