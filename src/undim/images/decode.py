@@ -49,7 +49,7 @@ def decode(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = N
     except Exception as error:
         # A decoder that is fed damaged bytes raises nearly anything; to the caller it is one thing.
         raise InputError(
-            f"{name}: damaged or of an unusual kind ({type(error).__name__}: {str(error).strip()}); "
+            f"{name}: damaged or of an unusual kind ({type(error).__name__}: {' '.join(str(error).split())}); "
             "expected a whole picture, try to open and save it in another program"
         ) from error
 

@@ -17,6 +17,7 @@ from . import exif, tiff
 from .colour import Pixels
 from .picture import Decoded, Metadata, check_header
 
+_SPACES = ("b-w", "grey16", "srgb", "rgb", "rgb16", "scrgb", "cmyk")
 _FORMATS = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 
 
@@ -34,7 +35,7 @@ def _vips() -> Any:
 
 
 def read_tiff(data: bytes, format: str, max_pixels: int) -> Decoded:
-    """A TIFF file: grey, RGB, palette, CMYK or Lab, of 1 to 16 bits or float32 in [0, 1]."""
+    """A TIFF file: grey, RGB, palette or CMYK, of 1 to 16 bits or float32 in [0, 1]."""
     image = open_image(data)
     check_header(image.width, image.height, image.get_n_pages(), max_pixels)
     metadata = tiff.metadata_of(data)
@@ -75,16 +76,15 @@ def _is_lossless_webp(data: bytes) -> bool:
 
 def open_image(data: bytes) -> Any:
     """The header of a PNG, TIFF or WebP file; no pixels yet."""
-    return _vips().Image.new_from_buffer(data, "", access="sequential")
+    return _vips().Image.new_from_buffer(data, "", access="sequential", fail_on="error")
 
 
 def samples(image: Any) -> Pixels:
     """The pixels (H, W, C) of an opened image, uint8, uint16 or float32; alpha is made straight."""
-    if image.interpretation in ("lab", "labs", "labq", "xyz"):
-        image = image.colourspace("rgb16")
-    array: Pixels = image.numpy().reshape(image.height, image.width, image.bands)
-    if array.dtype.name not in _FORMATS:
-        raise InputError(f"samples of {array.dtype}, expected uint8, uint16 or float32")
+    space, bands, depth = image.interpretation, image.bands, image.format
+    if space not in _SPACES or bands > 4 + (space == "cmyk") or depth not in _FORMATS.values():
+        raise InputError(f"{bands} channels of {space} in {depth}, expected grey, RGB or CMYK in 8 or 16 bits or float")
+    array: Pixels = image.numpy().reshape(image.height, image.width, bands)
     return array
 
 
