@@ -19,6 +19,12 @@ from numpy.typing import NDArray
 
 from undim.enhancer import Enhancer, thumbnail
 
+_PILLOW_ALONE = """
+import sys
+from PIL import Image
+with Image.open(sys.argv[1]) as image:
+    image.save(sys.argv[2], quality="keep")
+"""
 # VmHWM where there is /proc: there, a child's `ru_maxrss` begins at its parent's.
 _PEAK_OF_ONE_FILE = """
 import resource, sys
@@ -76,16 +82,22 @@ def write_photo(path: Path, megapixels: float) -> Path:
 
 
 def process_and_pillow(photo: Path, *, rounds: int = 5) -> dict[str, float]:
-    """Seconds of the whole process `undim enhance photo`, and of Pillow decoding and encoding that photo."""
+    """Seconds that Pillow alone needs to decode and encode a photo, and whole processes that enhance it or do that."""
     target = photo.with_suffix(".bench.jpg")
-    command = [sys.executable, "-m", "undim", "enhance", str(photo), "-o", str(target), "--overwrite"]
+    words = [str(photo), str(target)]
 
     def pillow() -> None:
         with PIL.Image.open(photo) as image:
             image.save(io.BytesIO(), "JPEG", quality="keep")
 
+    def process(*arguments: str) -> None:
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
     seconds = best_in_turn(
-        rounds, undim=lambda: subprocess.run(command, check=True, capture_output=True), pillow=pillow
+        rounds,
+        pillow=pillow,
+        pillow_process=lambda: process("-c", _PILLOW_ALONE, *words),
+        undim_process=lambda: process("-m", "undim", "enhance", words[0], "-o", words[1], "--overwrite"),
     )
     target.unlink()
     return seconds

@@ -150,6 +150,8 @@ def enhance(
 
 
 def _load(model: str, device: str, maps: int | Literal["full"] | None) -> Enhancer:
+    # Importing holds the interpreter, decoding does not: the first photograph gets a head start.
+    time.sleep(0.01)
     from undim.enhancer import Enhancer
 
     return Enhancer(model, device=device, maps=maps)
