@@ -61,7 +61,7 @@ def serve(
     if concurrency is not None:
         limits = replace(limits, concurrency=concurrency)
     used = ", ".join(sorted({enhancer.device for enhancer in enhancers.values()}))
-    app = create_app(enhancers, limits=limits, token=token, hosts=hosts)
+    app = create_app(enhancers, limits=limits, token=token or None, hosts=hosts)
     listener = server(app, limits, host=host, port=port)
     socket = listener.config.bind_socket()
     socket.listen()  # from here on a client is heard, so that the line below is true

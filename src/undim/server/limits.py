@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from undim.kernel import thread_count
 from undim.server.problems import Problem
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ class Limits:
 
     body_bytes: int = 64 << 20
     pixels: int = 64_000_000
-    concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
+    concurrency: int = field(default_factory=lambda: thread_count(None))
     queue: int = 16
     connections: int = 256
     header_seconds: float = 10.0
