@@ -105,6 +105,18 @@ def test_arrays_that_are_no_image_are_refused(enhancer: Enhancer, image: np.ndar
             use(image)
 
 
+def test_auto_filters_the_noise_of_a_dark_picture(enhancer: Enhancer) -> None:
+    noisy = np.random.default_rng(0).normal(0.1, 0.01, (128, 128, 3)).astype(np.float32)
+    assert enhancer(noisy).std() < 0.5 * enhancer(noisy, denoise="off").std()
+
+
+def test_auto_leaves_a_picture_alone_that_has_no_noise_or_is_hardly_brightened(enhancer: Enhancer) -> None:
+    ramp = np.linspace(0.02, 0.3, 128, dtype=np.float32)[:, None, None] * np.ones((1, 128, 3), np.float32)
+    np.testing.assert_array_equal(enhancer(ramp), enhancer(ramp, denoise="off"))
+    noisy = np.random.default_rng(0).normal(0.5, 0.003, (128, 128, 3)).astype(np.float32)
+    np.testing.assert_array_equal(enhancer(noisy, strength=1e-3), enhancer(noisy, strength=1e-3, denoise="off"))
+
+
 @pytest.mark.parametrize("wrong", [{"strength": -0.1}, {"strength": 2}, {"denoise": 1.1}, {"denoise": "much"}])
 def test_arguments_out_of_range_are_refused(enhancer: Enhancer, wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="expected"):
