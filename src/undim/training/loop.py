@@ -83,7 +83,7 @@ def train(
                 model.train()
                 start, total, count = time.monotonic(), torch.zeros(len(recipe.losses)), 0
                 for batch in batches(cache, training, recipe, epoch=epoch, rank=workers.rank, world=workers.size):
-                    terms, pictures, norm = _step(batch, terms_of, model, optimizer, recipe, workers)
+                    terms, pictures, norm = update(batch, terms_of, model, optimizer, recipe, workers)
                     if not (terms.isfinite().all() and norm.isfinite()):
                         raise TrainingError(_not_finite(recipe, terms, f"step {bar.n} (epoch {epoch + 1})", batch))
                     total, count = total + terms * pictures, count + pictures
@@ -169,7 +169,7 @@ def _progress(total: int, initial: int, *, shown: bool) -> tqdm[NoReturn]:
     return tqdm(total=total, initial=initial, mininterval=30, maxinterval=60, bar_format=line, disable=not shown)
 
 
-def _step(
+def update(
     batch: Batch,
     terms_of: Objective,
     model: nn.Module,
