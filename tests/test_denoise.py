@@ -66,7 +66,9 @@ def test_noise_goes_and_edges_stay(smooth: Filter) -> None:
 
 
 @both
-@pytest.mark.parametrize("arguments", [{"radius": 0}, {"eps": 0.0}, {"eps": float("nan")}, {"eps": float("inf")}])
+@pytest.mark.parametrize(
+    "arguments", [{"radius": 0}, {"radius": 65}, {"eps": 0.0}, {"eps": float("nan")}, {"eps": float("inf")}]
+)
 def test_bad_arguments_are_named(smooth: Filter, arguments: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(arguments))}=.*expected"):
         smooth(np.zeros((4, 4, 3), np.uint8), **arguments)

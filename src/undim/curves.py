@@ -120,9 +120,10 @@ def curve_steps(curve_maps: Float32, *, iterations: int, strength: float) -> Flo
     low, high = float(curve_maps.min()), float(curve_maps.max())
     if not (low >= -1 - TOLERANCE and high <= 1 + TOLERANCE):
         raise InputError(f"got curve maps from {low} to {high}, expected -1 to 1 and no NaN; clip them first")
-    shape = (*layouts[curve_maps.shape[0]], *curve_maps.shape[1:])
-    steps: Float32 = np.ascontiguousarray(np.clip(curve_maps * np.float32(strength), -1, 1)).reshape(shape)
-    return steps
+    steps = curve_maps if strength == 1 else curve_maps * np.float32(strength)
+    if max(-low, high) * strength > 1:
+        steps = np.clip(steps, -1, 1)
+    return np.ascontiguousarray(steps).reshape(*layouts[len(curve_maps)], *curve_maps.shape[1:])
 
 
 def check_image(image: Image) -> None:

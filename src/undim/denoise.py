@@ -38,7 +38,7 @@ def guided_filter(image: Image, *, radius: int = 2, eps: float = 4e-4, threads: 
 
     Args:
         image: (H, W, 3) uint8, uint16 or float32 in [0, 1], any strides.
-        radius: of the window in pixels, at least 1.
+        radius: of the window in pixels, 1 to 64.
         eps: variance, in units of [0, 1] squared, under which texture is taken for noise; above 0.
         threads: how many to use; None uses every core this process may run on.
 
@@ -162,9 +162,9 @@ def _patch_corners(size: int) -> NDArray[np.intp]:
 
 
 def check_filter(radius: int, eps: float) -> None:
-    """Raise InputError unless radius is at least 1 and eps a positive number."""
-    if radius < 1:
-        raise InputError(f"got radius={radius}, expected at least 1 pixel")
+    """Raise InputError unless radius is 1 to 64 and eps a positive number."""
+    if not 1 <= radius <= 64:  # the kernel's memory grows with its square
+        raise InputError(f"got radius={radius}, expected 1 to 64 pixels; shrink the image for a wider window")
     if not 0 < eps < np.inf:
         raise InputError(f"got eps={eps}, expected a variance above 0, such as 4e-4")
 
