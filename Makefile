@@ -1,6 +1,6 @@
 # make demo   install undim's default wing into .venv and brighten the bundled photograph
 # make test   install everything into .venv-dev and run lint, types and tests
-# make docs   write docs/cli.md, and the tables of the README, anew from the package
+# make docs   write docs/cli.md, and the tables and the picture of the README, anew from the package
 # make sanitize  run the native kernel's tests under the address and undefined-behaviour sanitizers (GCC)
 # make clean  remove what the others made
 
@@ -25,6 +25,7 @@ test: .venv-dev/.stamp
 
 docs: .venv-dev/.stamp
 	.venv-dev/bin/python scripts/write_docs.py
+	.venv-dev/bin/undim compare $(PHOTO) -o docs/images/before-after.jpg
 
 sanitize: .venv-dev/.stamp
 	PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin/python scripts/sanitize.py

@@ -12,7 +12,7 @@ import click
 def models(as_json: bool) -> None:
     """List the models in this installation, with what they learned from and how they measure.
 
-    PSNR and SSIM are means over LOL v1's eval15, at full maps size of the model; `undim evaluate` gives them.
+    PSNR and SSIM are means over LOL v1's eval15; `undim evaluate` gives them.
 
     \b
     Example:
