@@ -48,7 +48,7 @@ def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
             except queue.Empty:
                 continue
 
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=work, name="ahead", daemon=True)
     thread.start()
     try:
         while (entry := take()) is not None:

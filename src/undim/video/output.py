@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import secrets
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from undim.video.frames import tag_colours
 from undim.video.pyav import Packet, Stream, ThreadType, VideoFrame, VideoStream, av
 from undim.video.source import Source, is_cover
 
+WRITE_SHAPE = ("libx264", "libx265", "mpeg4")  # encoders whose own stream holds the shape of the pixels
 FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION: packets get the durations of their frames
 
 # Written anew by the muxer or no longer true of a stream that was encoded anew.
@@ -50,14 +50,14 @@ class Output:
         first: VideoFrame,
         encoding: Encoding,
     ) -> None:
-        self.skipped: list[str] = []  # what the container cannot hold and a viewer will not miss
+        self.notes: list[str] = []  # what differs from the input beyond the brightness, in words
         self._shift = source.shift
         tags = _fresh(source.container.metadata)
         own_keys = format in ("mp4", "mov") and not MOV_KEYS.issuperset(tags)
         options = {"movflags": "use_metadata_tags"} if own_keys else {}
         self._container = av.open(str(path), "w", format=format, container_options=options)
         self._container.metadata.update(tags)
-        self._container.set_chapters([_moved(chapter, source.shift) for chapter in source.container.chapters()])
+        self._container.set_chapters(_chapters(source))
         self._streams: dict[int, Stream] = {}
         for stream in source.container.streams:
             if stream is source.video:
@@ -112,9 +112,14 @@ class Output:
         context.options = encoder_options(encoder, encoding)
         context.width, context.height = first.width, first.height
         context.pix_fmt = pixel_format(first.format, encoder, width=first.width, height=first.height)
+        if context.pix_fmt != first.format.name.replace("yuvj", "yuv"):
+            self.notes.append(f"the picture is {context.pix_fmt}, which {encoder} can do; it was {first.format.name}")
         context.time_base = stream.time_base = video.time_base
-        if video.sample_aspect_ratio:
-            context.sample_aspect_ratio = video.sample_aspect_ratio
+        shape = video.sample_aspect_ratio
+        if shape:
+            context.sample_aspect_ratio = shape
+            if shape != 1 and encoder not in WRITE_SHAPE:
+                self.notes.append(f"pixels of shape {shape} become square; {encoder} cannot say it, h264 and hevc can")
         tag_colours(context, first)
         context.flags |= FRAME_DURATION
         context.thread_type = ThreadType.AUTO  # PyAV's default is slices, which cost x264 quality
@@ -135,7 +140,7 @@ class Output:
                     f"{what} cannot be stored in a file of format {self._container.format.name}; "
                     "give the output the input's extension, or .mkv, which holds almost everything"
                 )
-            self.skipped.append(what)
+            self.notes.append(f"{what} is left out; files of format {self._container.format.name} cannot hold it")
             return
         copy = self._container.add_stream_from_template(stream, opaque=True)
         copy.metadata.update(stream.metadata)
@@ -180,7 +185,14 @@ def _fresh(metadata: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if not key.startswith(STALE)}
 
 
-def _moved(chapter: av.container.core.Chapter, shift: Fraction) -> av.container.core.Chapter:
-    assert chapter["time_base"]
-    ticks = round(shift / chapter["time_base"])
-    return {**chapter, "start": chapter["start"] - ticks, "end": chapter["end"] - ticks}
+def _chapters(source: Source) -> list[av.container.core.Chapter]:
+    """The chapters of the part that is read, in its time."""
+    part = []
+    for chapter in source.container.chapters():
+        unit = chapter["time_base"]
+        assert unit is not None
+        shift = round(source.shift / unit)
+        chapter["start"], chapter["end"] = max(0, chapter["start"] - shift), chapter["end"] - shift
+        if chapter["end"] > 0 and chapter["start"] * unit < source.length:
+            part.append(chapter)
+    return part

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from undim.curves import Float32, Image, apply_curves
+from undim.curves import Float32, Image, apply_curves, check_image
 from undim.denoise import filter_and_apply
 from undim.enhancer import Denoise, Enhancer, thumbnail
 from undim.errors import InputError
@@ -43,6 +43,7 @@ class FrameEnhancer:
         seconds  when it is shown; never earlier than the frame before
         small    its thumbnail (h, w, 3) in [0, 1], where the caller has a cheap one
         """
+        check_image(frame)
         if self._strength == 0:
             return frame
         if small is None:

@@ -20,6 +20,7 @@ class Source:
     """A video file being read, once: iterate over it for its decoded frames and the packets of other streams.
 
     start, end  seconds from the beginning of the file; what is shown in [start, end) is given
+    shift       seconds from the beginning of the file to that of the part, `length` the part's own
     stop        set it, and the iteration ends with the next packet
     damage      after the iteration: what could not be read, in words
     """
@@ -40,6 +41,7 @@ class Source:
         assert self.video.time_base is not None
         self._unit = self.video.time_base
         self.shift = Fraction(start).limit_denominator(1_000_000)
+        self.length = math.inf if end is None else end - start
         self.stop = threading.Event()
         self.damage: list[str] = []
         origin = Fraction(self.container.start_time or 0, av.time_base)

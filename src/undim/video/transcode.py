@@ -106,7 +106,7 @@ def _write(
     else:
         raise InputError(f"{reader.path}: no frame could be decoded; {'; '.join(reader.damage) or 'it holds none'}")
     output = Output(temporary, format, reader, item, encoding)
-    report.notes.extend(f"{stream} is left out, .{format} cannot hold it" for stream in output.skipped)
+    report.notes = output.notes
     try:
         for item in ahead(_enhanced(chain(head, decoded), brightener, output), DEPTH):
             output.write(item)

@@ -1,0 +1,160 @@
+"""Arrays and raw pipes: one frame out for each frame in, of the same type, at once."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from undim.enhancer import Enhancer
+from undim.errors import InputError
+from undim.video import FrameEnhancer, enhance_stream
+from undim.video.ahead import ahead, stoppable
+from undim.video.raw import enhance_raw
+
+RNG = np.random.default_rng(3)
+
+
+@pytest.fixture(scope="module")
+def enhancer() -> Enhancer:
+    return Enhancer()
+
+
+def dark(dtype: type = np.uint8, count: int = 3, size: tuple[int, int] = (24, 40)) -> list[np.ndarray]:
+    scale = {np.uint8: 60, np.uint16: 15000, np.float32: 0.2}[dtype]
+    return [(RNG.random((*size, 3)) * scale).astype(dtype) for _ in range(count)]
+
+
+@pytest.mark.parametrize("denoise", ["off", "auto", 0.3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_each_frame_comes_out_bright_in_its_own_type(enhancer: Enhancer, dtype: type, denoise: object) -> None:
+    frames = dark(dtype)
+    bright = list(enhance_stream(frames, enhancer=enhancer, denoise=denoise))  # type: ignore[arg-type]
+    assert len(bright) == len(frames)
+    for before, after in zip(frames, bright, strict=True):
+        assert after.dtype == dtype
+        assert after.shape == before.shape
+        assert after.mean() > before.mean()
+
+
+def test_frames_are_not_read_ahead(enhancer: Enhancer) -> None:
+    read = 0
+
+    def source() -> Iterator[np.ndarray]:
+        nonlocal read
+        for frame in dark():
+            read += 1
+            yield frame
+
+    stream = enhance_stream(source(), enhancer=enhancer)
+    for given in range(1, 4):
+        next(stream)
+        assert read == given
+
+
+def test_without_smoothing_frames_are_what_the_enhancer_makes(enhancer: Enhancer) -> None:
+    frames = dark()
+    alone = [enhancer(frame, denoise="off") for frame in frames]
+    for got, expected in zip(
+        enhance_stream(frames, enhancer=enhancer, denoise="off", smooth=False), alone, strict=True
+    ):
+        assert (got == expected).all()
+    first = next(iter(enhance_stream(frames, enhancer=enhancer, denoise="off")))
+    assert (first == alone[0]).all()  # smoothing begins where the first frame is
+
+
+def test_strength_0_gives_back_the_input(enhancer: Enhancer) -> None:
+    frames = dark(np.uint16)
+    for before, after in zip(frames, enhance_stream(frames, enhancer=enhancer, strength=0), strict=True):
+        assert (before == after).all()
+
+
+def test_wrong_arguments_are_refused(enhancer: Enhancer) -> None:
+    with pytest.raises(InputError, match="denoise"):
+        FrameEnhancer(enhancer, denoise=2.0)
+    with pytest.raises(InputError, match="fps"):
+        enhance_stream([], enhancer=enhancer, fps=0)
+    with pytest.raises(InputError, match="expected"):
+        list(enhance_stream([np.zeros((4, 4), np.uint8)], enhancer=enhancer))
+
+
+@pytest.mark.parametrize(("format", "dtype"), [("rgb24", np.uint8), ("rgb48le", np.uint16)])
+def test_a_raw_pipe_gives_the_frames_of_the_generator(enhancer: Enhancer, format: str, dtype: type) -> None:
+    frames = dark(dtype, count=5)
+    target = io.BytesIO()
+    source = io.BytesIO(b"".join(frame.tobytes() for frame in frames))
+    assert enhance_raw(source, target, 40, 24, format=format, enhancer=enhancer) == 5
+    expected = b"".join(frame.tobytes() for frame in enhance_stream(frames, enhancer=enhancer))
+    assert target.getvalue() == expected
+
+
+def test_a_raw_pipe_that_ends_within_a_frame_says_so(enhancer: Enhancer) -> None:
+    target = io.BytesIO()
+    with pytest.raises(InputError, match="100 of the 2880 bytes"):
+        enhance_raw(io.BytesIO(bytes(2880 + 100)), target, 40, 24, enhancer=enhancer)
+    assert len(target.getvalue()) == 2880
+
+
+def test_undim_stream_stands_between_two_programs() -> None:
+    raw = b"".join(frame.tobytes() for frame in dark(count=2))
+    run = subprocess.run([sys.executable, "-m", "undim", "stream", "40x24"], input=raw, capture_output=True, check=True)
+    assert len(run.stdout) == len(raw)
+    assert np.frombuffer(run.stdout, np.uint8).mean() > np.frombuffer(raw, np.uint8).mean()
+    wrong = subprocess.run([sys.executable, "-m", "undim", "stream", "40by24"], capture_output=True)
+    assert wrong.returncode == 2
+    assert b"1920x1080" in wrong.stderr
+
+
+def test_ahead_keeps_order_and_hands_on_errors() -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(20)
+        raise ValueError("twenty")
+
+    stream = ahead(numbers(), 3)
+    assert [next(stream) for _ in range(20)] == list(range(20))
+    with pytest.raises(ValueError, match="twenty"):
+        next(stream)
+
+
+def test_ahead_works_while_its_consumer_does_and_no_farther_than_its_depth() -> None:
+    made: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    stream = ahead(numbers(), 3)
+    assert next(stream) == 0
+    deadline = time.monotonic() + 10
+    while len(made) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert len(made) == 5  # one given, three waiting, one in hand
+    stream.close()  # type: ignore[attr-defined]
+    assert len(made) == 5
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+
+
+def test_ctrl_c_stops_between_two_items_and_everything_is_finished() -> None:
+    stop, steps = threading.Event(), []
+
+    def work() -> None:
+        while not stop.is_set():
+            time.sleep(0.01)
+        steps.append("finished")
+
+    def tick() -> None:
+        raise KeyboardInterrupt
+
+    assert stoppable(work, stop.set, tick)
+    assert steps == ["finished"]
+    assert not stoppable(lambda: None, stop.set)
+    with pytest.raises(ZeroDivisionError):
+        stoppable(lambda: 1 / 0, stop.set)
