@@ -173,6 +173,8 @@ def test_the_format_is_the_photographs_own_unless_told(tmp_path: Path) -> None:
     source = fill(tmp_path / "in", ["really-a-png.jpg"])
     folders.run([source], tmp_path / "kept", brighten)
     assert images.decode(tmp_path / "kept" / "really-a-png.jpg").format == "PNG"
+    folders.run([source], tmp_path / "jpg", brighten, Options(format="jpg"))
+    assert images.decode(tmp_path / "jpg" / "really-a-png.jpg").format == "JPEG"
     folders.run([source], tmp_path / "told", brighten, Options(format="webp"))
     assert images.decode(tmp_path / "told" / "really-a-png.webp").format == "WEBP"
 

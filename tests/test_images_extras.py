@@ -9,15 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
-from test_images_metadata import MAKER_NOTE, XMP, exif_block, tags
+from test_images_metadata import MAKER_NOTE, SRGB, XMP, exif_block, tags
 from undim import folders, images
 from undim.errors import InputError, MissingExtraError
 from undim.images import exif
 
 SMOOTH = np.repeat(np.linspace(0, 65535, 64 * 48).astype(np.uint16).reshape(48, 64, 1), 3, axis=2)
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 HEIC_HEADER = b"\0\0\0\x18ftypheic" + bytes(100)
 CR3_HEADER = b"\0\0\0\x18ftypcrx " + bytes(100)
 

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image
 
-from test_images_metadata import XMP, exif_block
+from test_images_metadata import SRGB, XMP, exif_block
 from undim import images
 from undim.errors import InputError
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def _seeds() -> dict[str, bytes]:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from undim import images
 from undim.images import exif, tiff
 
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 MAKER_NOTE = bytes(range(256)) * 3
 XMP = (
     b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -178,6 +179,17 @@ def test_iptc_comments_and_extended_xmp_of_a_jpeg_are_carried_along() -> None:
     assert iptc in again
     assert extended in again
     assert Image.open(io.BytesIO(again)).info["comment"] == b"by the sea"
+
+
+def test_a_bigtiff_keeps_its_profile_and_its_orientation() -> None:
+    tifffile = pytest.importorskip("tifffile")
+    file = io.BytesIO()
+    tags = [(274, 3, 1, 6, True), (34675, 7, len(SRGB), SRGB, True), (700, 1, len(XMP), XMP, True)]
+    tifffile.imwrite(file, PIXELS, photometric="rgb", bigtiff=True, extratags=tags)
+    picture = images.decode(file.getvalue())
+    assert picture.pixels.shape == (30, 20, 3)
+    assert picture.metadata.icc_profile == SRGB
+    assert picture.metadata.xmp == exif.upright_xmp(XMP)
 
 
 def test_a_second_picture_in_a_jpeg_is_left_behind() -> None:

@@ -143,13 +143,13 @@ def watch(
     seen: dict[Path, tuple[int, int]] = {}
     taken: dict[Path, tuple[int, int]] = {}
     sweep(output)
+    work = _Work(enhance, options, Manifest(output))
     try:
         while not stop.is_set():
             tasks = plan(inputs, output, recursive=recursive, format=options.format)
             states = {task.source: _state(task.source) for task in tasks}
             ready = [task for task in tasks if taken.get(task.source) != states[task.source] == seen.get(task.source)]
             seen, taken = states, taken | {task.source: states[task.source] for task in ready}
-            work = _Work(enhance, options, _manifest(output, ready, options))
             if _side_by_side(work, ready, jobs, _teller(outcomes, progress, len(ready))):
                 break
             stop.wait(interval)
@@ -192,7 +192,7 @@ class _Work:
         overwrite = options.overwrite or (options.resume and manifest is not None and manifest.is_own(task.target))
         picture = decode(task.source, max_pixels=options.max_pixels)
         picture = picture.with_pixels(self._enhance(picture.pixels))
-        data = encode(picture, _format(task), options.quality, strip_gps=options.strip_gps)
+        data = encode(picture, options.format or _format(task), options.quality, strip_gps=options.strip_gps)
         del picture
 
         def note(stat: os.stat_result) -> None:

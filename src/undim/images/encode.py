@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, OutputError
+from ..errors import InputError, OutputError, UndimError
 from . import colour, exif, extras, jpeg, pillow, png, tiff, vips
 from .colour import Pixels, in_depth
 from .picture import Metadata, Picture
@@ -58,11 +58,25 @@ def encode(
     strip_gps  leave out where the picture was taken, in EXIF and XMP
 
     The depth is that of the file it came from, or the next one that the format can hold. JPEG and BMP cannot
-    hold alpha: it is dropped. Raises InputError for a format or quality that is none.
+    hold alpha: it is dropped. Raises InputError for a format or quality that is none, OutputError where the
+    format has no pictures of this size.
     """
     format = format_named(format) if format else "TIFF" if picture.format == "RAW" else picture.format
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"got quality {quality}, expected 1 to 100")
+    try:
+        return _encoded(picture, format, quality, strip_gps)
+    except UndimError:
+        raise
+    except Exception as error:
+        # Each of the encoders complains in its own way about sizes that its format does not have.
+        height, width = picture.pixels.shape[:2]
+        raise OutputError(
+            f"{picture.name}: {width} x {height} pixels cannot be written as {format}: {error}"
+        ) from error
+
+
+def _encoded(picture: Picture, format: str, quality: int | None, strip_gps: bool) -> bytes:
     samples, metadata = _samples(picture, format)
     if strip_gps:
         metadata = _without_gps(metadata)
@@ -126,13 +140,10 @@ def _saved(samples: Pixels, format: str, options: dict[str, Any]) -> bytes:
     del samples
     pillow.plugin(format)
     # Pillow lets other threads run while it encodes into a real file, not while it encodes into a BytesIO.
-    try:
-        with os.fdopen(os.memfd_create("undim"), "w+b") if sys.platform == "linux" else TemporaryFile() as file:
-            image.save(file, format, **options)
-            file.seek(0)
-            return file.read()
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{image.width} x {image.height} pixels cannot be written as {format}: {error}") from error
+    with os.fdopen(os.memfd_create("undim"), "w+b") if sys.platform == "linux" else TemporaryFile() as file:
+        image.save(file, format, **options)
+        file.seek(0)
+        return file.read()
 
 
 def _coding(picture: Picture, format: str, quality: int | None) -> dict[str, Any]:

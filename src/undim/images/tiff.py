@@ -43,14 +43,12 @@ class _Directory(dict[int, _Value]):
 
 
 def metadata_of(file: bytes) -> Metadata:
-    """What a TIFF file says about its photograph; nothing where its first directory is broken."""
+    """EXIF and resolution of a TIFF file; nothing where its first directory is broken, or 64-bit (BigTIFF)."""
     directory = _directory(file)
     described = _Directory({tag: value for tag, value in directory.items() if tag in _DESCRIPTIVE})
     return Metadata(
         b"II*\0\x08\0\0\0" + _laid_out(described, 8) if described else None,
-        directory.bytes_of(_XMP),
-        directory.bytes_of(_ICC),
-        _dpi(directory),
+        dpi=_dpi(directory),
     )
 
 

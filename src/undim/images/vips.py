@@ -7,6 +7,7 @@ libtiff reads, and is loaded only when a picture needs it. Metadata are read and
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -38,30 +39,33 @@ def read_tiff(data: bytes, format: str, max_pixels: int) -> Decoded:
     """A TIFF file: grey, RGB, palette or CMYK, of 1 to 16 bits or float32 in [0, 1]."""
     image = open_image(data)
     check_header(image.width, image.height, image.get_n_pages(), max_pixels)
-    metadata = tiff.metadata_of(data)
+    # The profile, XMP and the orientation also where a BigTIFF or a damaged tag hides the rest from `tiff`.
+    xmp, icc_profile = _field(image, "xmp-data"), _field(image, "icc-profile-data")
+    metadata = dataclasses.replace(tiff.metadata_of(data), xmp=xmp, icc_profile=icc_profile)
     return Decoded(
         samples(image),
         metadata,
         cmyk=image.interpretation == "cmyk",
-        orientation=exif.orientation(metadata.exif, metadata.xmp),
+        orientation=_field(image, "orientation") or exif.orientation(metadata.exif, metadata.xmp),
     )
 
 
 def read_webp(data: bytes, format: str, max_pixels: int) -> Decoded:
     """A WebP file."""
     image = open_image(data)
-    frames = image.get("n-pages") if image.get_typeof("n-pages") else 1
-    check_header(image.width, image.height, frames, max_pixels)
-    exif_block, xmp, icc_profile = (
-        image.get(name) if image.get_typeof(name) else None for name in ("exif-data", "xmp-data", "icc-profile-data")
-    )
-    metadata = Metadata(exif_block and exif_block.removeprefix(b"Exif\0\0"), xmp, icc_profile)
+    check_header(image.width, image.height, _field(image, "n-pages") or 1, max_pixels)
+    block, xmp, icc_profile = (_field(image, f"{name}-data") for name in ("exif", "xmp", "icc-profile"))
+    metadata = Metadata(block and block.removeprefix(b"Exif\0\0"), xmp, icc_profile)
     return Decoded(
         samples(image),
         metadata,
         orientation=exif.orientation(metadata.exif, metadata.xmp),
         lossless=_is_lossless_webp(data),
     )
+
+
+def _field(image: Any, name: str) -> Any:
+    return image.get(name) if image.get_typeof(name) else None
 
 
 def _is_lossless_webp(data: bytes) -> bool:
