@@ -33,6 +33,8 @@ CHAPTERS = (
     "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1000\nEND=2000\ntitle=Two\n"
 )
 
+H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
+
 
 def ffmpeg(*arguments: str | Path) -> None:
     subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True)
@@ -52,7 +54,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "chapters.txt").write_text(CHAPTERS)
     two = folder / "two-languages.mp4"
     sound = [*("-f", "lavfi", "-i", "sine=440:d=2"), *("-f", "lavfi", "-i", "sine=880:d=2")]
-    ffmpeg(*picture(seconds=2), *sound, *("-map", "0", "-map", "1", "-map", "2", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac"),
+    ffmpeg(*picture(seconds=2), *sound, *("-map", "0", "-map", "1", "-map", "2", *H264, "-c:a", "aac"),
            *("-metadata:s:a:0", "language=deu", "-metadata:s:a:1", "language=fra", "-metadata", "title=Zwei Sprachen"),
            *("-disposition:a:0", "0", "-disposition:a:1", "default"), two)  # fmt: skip
     extras = ["-i", folder / "subtitles.srt", "-i", folder / "chapters.txt", "-map", "0", "-map", "1"]
@@ -61,7 +63,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
            "-metadata:s:t", "mimetype=text/plain", folder / "subtitles.mkv")  # fmt: skip
     ffmpeg("-i", two, *extras, "-c:s", "mov_text", folder / "subtitles.mp4")
     ffmpeg(*picture(rate=30, seconds=2), "-vf", "select='not(mod(n,3))+gt(mod(n,7),4)'", "-fps_mode", "vfr",
-           "-c:v", "libx264", "-pix_fmt", "yuv420p", "-video_track_timescale", "90000", folder / "variable-rate.mp4")  # fmt: skip
+           *H264, "-video_track_timescale", "90000", folder / "variable-rate.mp4")  # fmt: skip
     ffmpeg("-i", two, "-map", "0", "-c", "copy", "-metadata:s:v:0", "rotate=90", folder / "rotated.mp4")
     ffmpeg(*picture(), *("-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-x265-params", "log-level=error"),
            *("-tag:v", "hvc1", "-color_primaries", "bt2020", "-color_trc", "arib-std-b67", "-colorspace", "bt2020nc"),
@@ -78,7 +80,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "realtime",
         folder / "odd.webm",
     )
-    ffmpeg(*picture(), "-frames:v", "1", "-c:v", "libx264", "-pix_fmt", "yuv420p", folder / "one-frame.mp4")
+    ffmpeg(*picture(), "-frames:v", "1", *H264, folder / "one-frame.mp4")
     ffmpeg(
         *picture(),
         "-c:v",

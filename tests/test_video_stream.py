@@ -137,7 +137,7 @@ def test_ahead_works_while_its_consumer_does_and_no_farther_than_its_depth() -> 
         time.sleep(0.01)
     time.sleep(0.05)
     assert len(made) == 5  # one given, three waiting, one in hand
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert len(made) == 5
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 

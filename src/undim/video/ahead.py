@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def ahead(items: Iterable[T], depth: int) -> Generator[T]:
     """The same items in the same order, computed in a thread up to `depth` ahead of whoever takes them.
 
-    An exception comes out where its item would have. When the consumer stops early, so does the thread, at its
-    next item. NumPy, ONNX Runtime, the native kernel and FFmpeg release the interpreter lock, so stages overlap.
+    An exception comes out where its item would have; `close` ends the thread at its next item. NumPy, ONNX Runtime,
+    the native kernel and FFmpeg release the interpreter lock, so that stages overlap.
     """
     waiting: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(depth)
     stopped = threading.Event()

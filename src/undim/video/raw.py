@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -35,12 +36,13 @@ def enhance_raw(
     format  FFmpeg's name for the layout of the samples, both ways: "rgb24" or "rgb48le"
     Raises InputError where the source ends within a frame; the frames before it are written.
     """
-    frames = ahead(_read(source, (height, width, 3), RAW_FORMATS[format]), 2)
-    bright = enhance_stream(frames, enhancer=enhancer, strength=strength, denoise=denoise, smooth=smooth, fps=fps)
     count = 0
-    for frame in ahead(bright, 2):
-        target.write(np.ascontiguousarray(frame).data)
-        count += 1
+    with closing(ahead(_read(source, (height, width, 3), RAW_FORMATS[format]), 2)) as frames:
+        bright = enhance_stream(frames, enhancer=enhancer, strength=strength, denoise=denoise, smooth=smooth, fps=fps)
+        with closing(ahead(bright, 2)) as finished:
+            for frame in finished:
+                target.write(np.ascontiguousarray(frame).data)
+                count += 1
     target.flush()
     return count
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -97,22 +98,20 @@ def _write(
     report: Report,
 ) -> None:
     """Decode, enhance and encode, each in a thread of its own; this one encodes."""
-    decoded = ahead(reader, DEPTH)
-    head = []
-    for item in decoded:
-        head.append(item)
-        if isinstance(item, VideoFrame):
-            break
-    else:
-        raise InputError(f"{reader.path}: no frame could be decoded; {'; '.join(reader.damage) or 'it holds none'}")
-    output = Output(temporary, format, reader, item, encoding)
-    report.notes = output.notes
-    try:
-        for item in ahead(_enhanced(chain(head, decoded), brightener, output), DEPTH):
-            output.write(item)
-            report.frames += isinstance(item, VideoFrame)
-    finally:
-        output.close()
+    with closing(ahead(reader, DEPTH)) as decoded:
+        head = []
+        for item in decoded:
+            head.append(item)
+            if isinstance(item, VideoFrame):
+                break
+        else:
+            raise InputError(f"{reader.path}: no frame could be decoded; {'; '.join(reader.damage) or 'it holds none'}")
+        output = Output(temporary, format, reader, item, encoding)
+        report.notes = output.notes
+        with closing(output), closing(ahead(_enhanced(chain(head, decoded), brightener, output), DEPTH)) as bright:
+            for item in bright:
+                output.write(item)
+                report.frames += isinstance(item, VideoFrame)
 
 
 def _enhanced(
