@@ -141,7 +141,7 @@ def test_cmyk_becomes_srgb(format: str, with_profile: bool) -> None:
     inks[:, 16:32, 0], inks[:, 32:48, 3], inks[:, 48:] = 255, 255, (0, 255, 255, 0)  # paper, cyan, black, red
     file = io.BytesIO()
     options = {"quality": 100} if format == "JPEG" else {}
-    Image.fromarray(inks, "CMYK").save(file, format, icc_profile=profile, **options)
+    Image.frombytes("CMYK", (64, 16), inks.tobytes()).save(file, format, icc_profile=profile, **options)
     picture = images.decode(file.getvalue())
     paper, cyan, black, red = (picture.pixels[8, x].astype(int) for x in (8, 24, 40, 56))
     assert paper.min() > 245

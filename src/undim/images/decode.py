@@ -28,6 +28,7 @@ _DECODERS: dict[str, Callable[[bytes, str, int], Decoded]] = {
     "RAW": extras.read_raw,
 }
 _RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")  # RAF, ORF (three), RW2
+_CR2_HEADER = b"II*\0\x10\0\0\0CR"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
@@ -72,7 +73,7 @@ def sniff(data: bytes) -> str:
             return "RAW"
         if brand in _HEIF_BRANDS:
             return "HEIF"
-    if data.startswith(_RAW_MAGIC) or data[8:10] == b"CR" or tiff.is_raw(data):
+    if data.startswith(_RAW_MAGIC) or data[:10] == _CR2_HEADER or tiff.is_raw(data):
         return "RAW"
     if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return "TIFF"
