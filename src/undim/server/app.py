@@ -28,7 +28,7 @@ from undim.images.decode import sniff
 from undim.server.body import read_picture
 from undim.server.limits import Limits, Workers
 from undim.server.problems import KINDS, Problem, documented
-from undim.server.settings import CurveSettings, Settings, for_models
+from undim.server.settings import ModelChoice, Settings, for_models
 from undim.server.shield import BearerToken, Shield
 from undim.server.telemetry import MEDIA_TYPE, Telemetry
 
@@ -113,16 +113,16 @@ def create_app(
             content, media_type = await workers.run(request, work)
         return Response(content, media_type=media_type)
 
-    async def curves(request: Request, settings: CurveSettings) -> Response:
+    async def curves(request: Request, settings: ModelChoice) -> Response:
         with workers.place():
             picture = await read_picture(request, limits)
-            work = partial(_curves, enhancers[settings.model], picture, settings, limits.pixels)
+            work = partial(_curves, enhancers[settings.model], picture, limits.pixels)
             content, headers = await workers.run(request, work)
         return Response(content, headers=headers, media_type="application/x-npy")
 
     # FastAPI reads a handler's parameters from its annotations; here the models on offer are part of them.
     enhance.__annotations__["settings"] = Annotated[for_models(Settings, enhancers), Query()]
-    curves.__annotations__["settings"] = Annotated[for_models(CurveSettings, enhancers), Query()]
+    curves.__annotations__["settings"] = Annotated[for_models(ModelChoice, enhancers), Query()]
     binary = {"schema": {"type": "string", "format": "binary"}}
     app.post(
         "/enhance",
@@ -191,15 +191,11 @@ def _enhance(enhancer: Enhancer, data: bytes, settings: Settings, max_pixels: in
     return content, MEDIA_TYPES[sniff(content)]
 
 
-def _curves(enhancer: Enhancer, data: bytes, settings: CurveSettings, max_pixels: int) -> tuple[bytes, dict[str, str]]:
+def _curves(enhancer: Enhancer, data: bytes, max_pixels: int) -> tuple[bytes, dict[str, str]]:
     maps = enhancer.curve_maps(decode(data, max_pixels=max_pixels, name="the upload").pixels)
     file = io.BytesIO()
     np.save(file, maps, allow_pickle=False)
-    amount = settings.denoise if isinstance(settings.denoise, float) else 0.0
-    return file.getvalue(), {
-        "Undim-Iterations": str(enhancer.info.iterations),
-        "Undim-Denoise": str(amount),
-    }
+    return file.getvalue(), {"Undim-Iterations": str(enhancer.info.iterations)}
 
 
 def _described(enhancer: Enhancer) -> dict[str, Any]:

@@ -10,18 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 Denoise = Literal["auto", "off"] | Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-class CurveSettings(BaseModel):
-    """How curve maps are estimated."""
+class ModelChoice(BaseModel):
+    """Which model estimates the curve maps."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: str
-    denoise: Annotated[Denoise, Field(description="noise filtered away before the curve amplifies it")] = "auto"
 
 
-class Settings(CurveSettings):
+class Settings(ModelChoice):
     """How a picture is enhanced and written."""
 
+    denoise: Annotated[Denoise, Field(description="noise filtered away before the curve amplifies it")] = "auto"
     strength: Annotated[
         float,
         Field(ge=0, le=1.5, allow_inf_nan=False, description="0 gives the input back, 1 is the model's own"),
@@ -35,7 +35,7 @@ class Settings(CurveSettings):
     ] = None
 
 
-S = TypeVar("S", bound=CurveSettings)
+S = TypeVar("S", bound=ModelChoice)
 
 
 def for_models(settings: type[S], names: Iterable[str]) -> type[S]:

@@ -1,7 +1,5 @@
 // Before and after without WebGL: the worker walks the curve over a smaller picture, and a plain canvas shows both.
 
-import { DENOISE_EPS } from "./denoise.js";
-
 /** The same interface as glRenderer; `call` reaches the worker, `redraw` asks the viewer to draw again. */
 export function canvasRenderer(canvas, call, redraw) {
   const context = canvas.getContext("2d");
@@ -9,8 +7,8 @@ export function canvasRenderer(canvas, call, redraw) {
 
   async function walk(scene, strength) {
     working = true;
-    const eps = DENOISE_EPS * scene.denoise;
-    const enhanced = scene.curves ? await call("enhance", scene.picture, scene.curves, strength, eps) : scene.picture;
+    const { picture, curves, denoise } = scene;
+    const enhanced = curves ? await call("enhance", picture, curves, strength, denoise) : picture;
     if (scene.picture !== shown.picture) before = drawable(scene.picture);
     after = drawable(enhanced);
     shown = { ...scene, strength };
@@ -22,7 +20,7 @@ export function canvasRenderer(canvas, call, redraw) {
     longSide: 1024,
     draw(scene, { scale, x, y, divider }, strength) {
       if (!scene.picture) return;
-      const same = ["picture", "curves", "filtered"].every((key) => scene[key] === shown[key]);
+      const same = ["picture", "curves", "denoise"].every((key) => scene[key] === shown[key]);
       if (!(same && strength === shown.strength) && !working) walk({ ...scene }, strength);
       context.clearRect(0, 0, canvas.width, canvas.height);
       if (scene.picture !== shown.picture) return;

@@ -2,9 +2,6 @@
 //     a = var / (var + eps),  b = mean (1 - a),  out = box(a) x + box(b)
 // over windows of (2 radius + 1)^2 pixels, the picture mirrored at its borders.
 
-/** The variance at amount 1 under which texture is taken for noise. */
-export const DENOISE_EPS = 4e-4;
-
 /** The filtered rows top to bottom of an RGBA picture as Float32Array (rows, width, 3) in [0, 1]. */
 export function filterRows({ data, width, height }, top, bottom, eps, radius = 2) {
   const halo = 2 * radius, rows = bottom - top + 2 * halo, columns = width + 2 * halo;

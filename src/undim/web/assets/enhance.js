@@ -2,6 +2,7 @@
 
 import { curveWalker } from "./curves.js";
 import { filterRows } from "./denoise.js";
+import { FULL_EPS, filterEps } from "./noise.js";
 
 const BAND_PIXELS = 1 << 18;
 
@@ -24,11 +25,11 @@ function unit(data, start, end) {
 }
 
 /** A picture { data, width, height } of RGBA samples, enhanced; alpha is kept, strength 0 is the picture itself. */
-export function enhance(picture, curves, strength, eps) {
+export function enhance(picture, curves, strength, denoise) {
   const { data, width, height } = picture, out = new Uint8ClampedArray(data);
   if (strength === 0) return { ...picture, data: out };
   const walk = curveWalker(curves, strength, width, height);
-  forBands(picture, eps, (x, top) => {
+  forBands(picture, filterEps(picture, curves, strength, denoise), (x, top) => {
     walk(x, top);
     for (let at = 0, i = 4 * top * width; at < x.length; at += 3, i += 4) {
       for (let c = 0; c < 3; c++) {
@@ -39,8 +40,13 @@ export function enhance(picture, curves, strength, eps) {
   return { ...picture, data: out };
 }
 
-/** The filtered picture for the preview, 10 bits per channel as WebGL's UNSIGNED_INT_2_10_10_10_REV. */
-export function filtered10(picture, eps) {
+/**
+ * What the curve gets to see, for the preview: the filtered samples, 10 bits per channel as WebGL's
+ * UNSIGNED_INT_2_10_10_10_REV, or null where nothing is to be filtered; and the filter's amount.
+ */
+export function filter(picture, curves, strength, denoise) {
+  const eps = filterEps(picture, curves, strength, denoise), amount = Math.min(eps / FULL_EPS, 1);
+  if (eps === 0) return { filtered: null, amount };
   const out = new Uint32Array(picture.width * picture.height);
   forBands(picture, eps, (x, top) => {
     for (let at = 0, i = top * picture.width; at < x.length; at += 3, i++) {
@@ -48,5 +54,5 @@ export function filtered10(picture, eps) {
       out[i] = Math.round(r * 1023) | (Math.round(g * 1023) << 10) | (Math.round(b * 1023) << 20) | (3 << 30);
     }
   });
-  return out;
+  return { filtered: out, amount };
 }

@@ -1,7 +1,6 @@
 // The page: which pictures there are, which one is shown, and what the controls say.
 
 import { canvasRenderer } from "./canvas2d.js";
-import { DENOISE_EPS } from "./denoise.js";
 import { glRenderer } from "./gl.js";
 import { callable } from "./remote-calls.js";
 import { Viewer } from "./viewer.js";
@@ -61,17 +60,25 @@ async function show(picture) {
   });
 }
 
-/** Asks for the curves of the shown picture again: its model or denoising changed. */
+/** Asks for the curves of the shown picture: it is new, or has another model. */
 async function update(picture) {
   const mine = ++turn, { picture: preview } = viewer.scene;
   await attempt(`${picture.name} could not be brightened.`, async () => {
-    const { curves, denoise } = await backend.curves(picture.file, picture.settings);
-    const filtered = denoise > 0 ? await call("filtered10", preview, DENOISE_EPS * denoise) : null;
+    const curves = await backend.curves(picture.file, picture.settings.model);
     if (mine !== turn) return;
-    viewer.show({ picture: preview, curves, filtered, denoise });
-    if (picture.settings.denoise === "auto") $("denoise").value = denoise;
-    say(`${picture.name} is ready`);
+    viewer.show({ ...viewer.scene, picture: preview, curves });
+    await filter(picture);
+    if (mine === turn) say(`${picture.name} is ready`);
   });
+}
+
+/** Filters the shown picture for the preview again: how much follows from the settings. */
+async function filter(picture) {
+  const { strength, denoise } = picture.settings, { picture: preview, curves } = viewer.scene;
+  const { filtered, amount } = await call("filter", preview, curves, strength, denoise);
+  if (viewer.scene.picture !== preview || viewer.scene.curves !== curves) return;
+  viewer.show({ picture: preview, curves, filtered, denoise });
+  if (denoise === "auto") $("denoise").value = amount;
 }
 
 /** The samples to look at; what this browser cannot read, such as HEIC, the server may. */
@@ -192,18 +199,21 @@ function change(values) {
 }
 
 let pause;
-function changeAndUpdate(values) {
+function changeAndFilter(values) {
   change(values);
   clearTimeout(pause);
-  if (current) pause = setTimeout(update, 150, current);
+  if (viewer.scene.curves) pause = setTimeout(filter, 150, current);
 }
 
-$("strength").addEventListener("input", (event) => change({ strength: event.target.valueAsNumber }));
-$("strength").addEventListener("dblclick", () => change({ strength: 1 }));
-$("denoise").addEventListener("input", (event) => changeAndUpdate({ denoise: event.target.valueAsNumber }));
+$("strength").addEventListener("input", (event) => changeAndFilter({ strength: event.target.valueAsNumber }));
+$("strength").addEventListener("dblclick", () => changeAndFilter({ strength: 1 }));
+$("denoise").addEventListener("input", (event) => changeAndFilter({ denoise: event.target.valueAsNumber }));
 $("denoise-auto").addEventListener("change", (event) =>
-  changeAndUpdate({ denoise: event.target.checked ? "auto" : $("denoise").valueAsNumber }));
-$("model").addEventListener("change", (event) => changeAndUpdate({ model: event.target.value }));
+  changeAndFilter({ denoise: event.target.checked ? "auto" : $("denoise").valueAsNumber }));
+$("model").addEventListener("change", (event) => {
+  change({ model: event.target.value });
+  if (viewer.scene.picture) update(current);
+});
 $("same").addEventListener("click", () => {
   for (const picture of pictures) Object.assign(picture.settings, settings);
   say("All pictures have these settings");

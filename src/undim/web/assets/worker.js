@@ -1,6 +1,6 @@
 // The worker that holds pixels: decodes, filters, enhances and writes pictures off the page's thread.
 
-import { enhance, filtered10 } from "./enhance.js";
+import { enhance, filter } from "./enhance.js";
 import { jpegWithMetadata, pngCarried, sniff, webpWithMetadata } from "./metadata.js";
 import { encodePng } from "./png.js";
 import { serve } from "./remote-calls.js";
@@ -21,14 +21,14 @@ const calls = {
     return { picture: { data, width: canvas.width, height: canvas.height }, size: { width, height } };
   },
 
-  filtered10,
+  filter,
   enhance,
   thumbnailOf: async (file, longSide) => thumbnail((await calls.decode(file)).picture, longSide),
 
   /** The enhanced file in the format of the original where the browser can write it, else PNG. */
-  async enhanceFile(file, curves, strength, eps) {
+  async enhanceFile(file, curves, strength, denoise) {
     const { picture } = await calls.decode(file);
-    const enhanced = enhance(picture, curves, strength, eps);
+    const enhanced = enhance(picture, curves, strength, denoise);
     const original = new Uint8Array(await file.arrayBuffer()), format = sniff(original);
     if (format === "jpg") return jpegWithMetadata(await browserEncoded(enhanced, "image/jpeg", 0.92), original);
     if (format === "webp") {

@@ -2,7 +2,6 @@
 // server/backend.js has the same functions for the page of `undim serve`.
 
 import { callable } from "../assets/remote-calls.js";
-import { DENOISE_EPS } from "../assets/denoise.js";
 
 export const promise = "Pictures never leave this device.";
 
@@ -19,7 +18,7 @@ export async function models() {
   return (list = await (await fetch("models.json")).json());
 }
 
-export async function curves(file, { model, denoise }) {
+export async function curves(file, model) {
   const { path, iterations, maps_size } = list.find(({ name }) => name === model);
   const kept = known.get(file) ?? {};
   known.set(file, kept);
@@ -27,12 +26,11 @@ export async function curves(file, { model, denoise }) {
     const thumbnail = await call("thumbnailOf", file, maps_size);
     kept[model] = { ...(await estimate("estimate", new URL(path, document.baseURI).href, thumbnail)), iterations };
   }
-  return { curves: kept[model], denoise: typeof denoise === "number" ? denoise : 0 };
+  return kept[model];
 }
 
-export async function enhanced(file, settings) {
-  const { curves: maps, denoise } = await curves(file, settings);
-  return call("enhanceFile", file, maps, settings.strength, DENOISE_EPS * denoise);
+export async function enhanced(file, { model, strength, denoise }) {
+  return call("enhanceFile", file, await curves(file, model), strength, denoise);
 }
 
 export async function viewable() {

@@ -24,12 +24,11 @@ export async function models() {
   return (await request("models")).json();
 }
 
-/** The picture's curve maps and the amount of denoising that was chosen for it. */
-export async function curves(file, { model, denoise }) {
-  const response = await request(`curves?${new URLSearchParams({ model, denoise })}`, file);
+/** The picture's curve maps. */
+export async function curves(file, model) {
+  const response = await request(`curves?${new URLSearchParams({ model })}`, file);
   const [channels, height, width, data] = readNpy(await response.arrayBuffer());
-  const iterations = Number(response.headers.get("Undim-Iterations"));
-  return { curves: { data, channels, height, width, iterations }, denoise: Number(response.headers.get("Undim-Denoise")) };
+  return { data, channels, height, width, iterations: Number(response.headers.get("Undim-Iterations")) };
 }
 
 /** The finished file, the bytes that `undim enhance` would write. */
