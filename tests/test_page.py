@@ -206,21 +206,18 @@ def test_the_preview_shows_what_the_download_gives(
 def preview(browser: Browser, shape: tuple[int, int]) -> np.ndarray:
     """The samples that the canvas shows at one pixel for one pixel with the border at its left end."""
     script = """
-        const done = arguments[arguments.length - 1], canvas = document.getElementById("canvas");
+        const [height, width, done] = arguments, canvas = document.getElementById("canvas");
         document.getElementById("divider").dispatchEvent(new KeyboardEvent("keydown", { key: "Home" }));
         canvas.dispatchEvent(new KeyboardEvent("keydown", { key: "1" }));
         requestAnimationFrame(() => {  // after the page's own, in the same frame
-          const { width, height } = canvas, context = new OffscreenCanvas(width, height).getContext("2d");
-          context.drawImage(canvas, 0, 0);
-          done([width, height, Array.from(context.getImageData(0, 0, width, height).data)]);
+          const context = new OffscreenCanvas(width, height).getContext("2d");
+          context.drawImage(canvas, -Math.round((canvas.width - width) / 2), -Math.round((canvas.height - height) / 2));
+          done(Array.from(context.getImageData(0, 0, width, height).data));
         });
     """
-    width, height, samples = browser.execute_async_script(script)
-    canvas = np.array(samples, np.uint8).reshape(height, width, 4)
-    rows, columns = (np.flatnonzero(canvas[..., 3].any(axis=axis)) for axis in (1, 0))
-    shown = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1, :3]
-    assert shown.shape[:2] == shape
-    return shown
+    samples = np.array(browser.execute_async_script(script, *shape), np.uint8).reshape(*shape, 4)
+    assert (samples[..., 3] == 255).all()
+    return samples[..., :3]
 
 
 @pytest.mark.parametrize("model", ["free", "shared"])
