@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,3 +228,34 @@ def stream(
         denoise=denoise,
         smooth=not no_smoothing,
     )
+
+
+def measure_clip(
+    dark: Path,
+    reference: Path | None,
+    models: Sequence[str],
+    *,
+    denoise: Denoise,
+    csv_file: Path | None,
+    json_file: Path | None,
+) -> None:
+    """What `undim evaluate` does for a clip: the input, and each model with and without smoothing over time."""
+    import json
+
+    from undim.clips import FrameMethod, evaluate_clip
+    from undim.enhancer import Enhancer
+    from undim.images import write_atomically
+    from undim.video import FrameEnhancer
+
+    methods: dict[str, FrameMethod] = {"input": lambda frame, _: frame}
+    for model in models:
+        enhancer = Enhancer(model)
+        name = enhancer.info.name if enhancer.info.name not in methods else model
+        methods[name] = FrameEnhancer(enhancer, denoise=denoise)
+        methods[f"{name}, frame by frame"] = FrameEnhancer(enhancer, denoise="off", smooth=False)
+    evaluation = evaluate_clip(dark, reference, methods)
+    click.echo(evaluation.table())
+    if csv_file:
+        write_atomically(csv_file, evaluation.csv().encode(), overwrite=True)
+    if json_file:
+        write_atomically(json_file, json.dumps(evaluation.record(), indent=1).encode(), overwrite=True)

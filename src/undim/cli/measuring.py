@@ -15,7 +15,7 @@ _MAPS = "Long side of the thumbnail the curves are estimated on."
 
 
 @click.command()
-@click.option("--data", metavar="DIR", type=_PATH, required=True, help="low/ and high/, or just pictures.")
+@click.option("--data", metavar="DIR", type=_PATH, required=True, help="low/ and high/, just pictures, or a clip.")
 @click.option("--reference", metavar="DIR", type=_PATH, help="References of --data, of the same names.")
 @click.option("--model", "models", metavar="NAME|FILE", multiple=True, help=_MODEL)
 @click.option("--baseline", "baselines", metavar="NAME", multiple=True, help="Some, or `none`; else all.")
@@ -48,6 +48,7 @@ def evaluate(
       undim evaluate --data lol-v1/eval15
       undim evaluate --data lol-v1/eval15 --model undim --model runs/mine/model.onnx --html report.html
       undim evaluate --data photos --baseline input --csv scores.csv
+      undim evaluate --data dark.mp4 --reference bright.mp4
     """
     import json
 
@@ -62,6 +63,13 @@ def evaluate(
     from undim.provenance import fingerprint, provenance
     from undim.report import Facts, Report
 
+    if data.is_file():
+        from undim.cli.film import measure_clip
+
+        if baselines or maps or against or wrapped or html_file:
+            raise click.UsageError("a clip takes --reference, --model, --denoise, --csv and --json only")
+        measure_clip(data, reference, models or [DEFAULT], denoise=denoise, csv_file=csv_file, json_file=json_file)
+        return
     named = baseline_methods([] if baselines == ("none",) else baselines or list(BASELINES))
     learned = model_methods(models or (() if baselines and named else (DEFAULT,)), maps=maps, denoise=denoise)
     methods: dict[str, Method] = {**named, **learned}

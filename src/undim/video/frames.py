@@ -80,12 +80,19 @@ class Brightener:
         return to_unit(_interleaved(small))
 
 
+def rgb16(frame: VideoFrame) -> NDArray[np.uint16]:
+    """A decoded frame as RGB (H, W, 3)."""
+    return _interleaved(VideoReformatter().reformat(frame, interpolation=Interpolation.BILINEAR, **_to_rgb(frame)))
+
+
 def upright_rgb(frame: VideoFrame) -> NDArray[np.uint8]:
     """A frame as a picture, turned the way a player would show it: (H, W, 3) uint8."""
-    rgb = VideoReformatter().reformat(
-        frame, interpolation=Interpolation.BILINEAR, **_to_rgb(frame) | {"format": "rgb24"}
-    )
-    return np.rot90(rgb.to_ndarray(), frame.rotation // 90)
+    return np.rot90(eight_bits(rgb16(frame)), frame.rotation // 90)
+
+
+def eight_bits(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """16-bit samples, rounded to 8 bits."""
+    return ((pixels - (pixels >> 8) + 128) >> 8).astype(np.uint8)  # pixels / 257, rounded
 
 
 def tag_colours(target: VideoFrame | VideoCodecContext, source: VideoFrame) -> None:

@@ -38,5 +38,5 @@ def before_after(
         raise InputError(f"{path}: no frame could be decoded in the middle of the part that was asked for")
     brightener = Brightener(FrameEnhancer(enhancer or Enhancer(), strength=strength, denoise=denoise, smooth=False))
     for frame in frames:
-        bright = brightener(frame, size=(frame.width, frame.height), format="rgb24")
+        bright = brightener(frame, size=(frame.width, frame.height), format="gbrp16le")
     return np.concatenate([upright_rgb(frames[-1]), upright_rgb(bright)], axis=1)
