@@ -165,7 +165,7 @@ MAPS = np.zeros((24, 2, 2), np.float32)
         ({"strength": 1.6}, "strength=1.6"),
         ({"strength": float("nan")}, "strength=nan"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_bad_input_is_named(apply: Apply, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match="expected") as error:

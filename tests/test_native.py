@@ -31,7 +31,10 @@ def worst(a: Any, b: Any) -> float:
 
 
 def filled(shape: tuple[int, ...], dtype: Any, seed: int) -> Any:
+    """Dark with every contrast; odd seeds are bright with little, where a variance is hard to tell from nothing."""
     unit = np.random.default_rng(seed).random(shape, np.float32) ** 2
+    if seed % 2:
+        unit = np.float32(0.95) - unit * np.float32(0.002)
     return unit if dtype == np.float32 else np.rint(unit * MAXIMUM[np.dtype(dtype)]).astype(dtype)
 
 
@@ -85,7 +88,7 @@ def test_the_curve_equals_numpy(image: Any, size: tuple[int, int], kind: int, st
 
 
 @settings(max_examples=40, deadline=None)
-@given(image=images, radius=st.integers(1, 9), eps=st.sampled_from([1e-4, 4e-4, 1e-2]))
+@given(image=images, radius=st.integers(1, 9), eps=st.sampled_from([1e-8, 1e-6, 4e-4, 1e-2]))
 def test_the_filter_equals_numpy(image: Any, radius: int, eps: float) -> None:
     out = guided_filter(image, radius=radius, eps=eps)
     assert worst(out, guided_filter_numpy(image, radius=radius, eps=eps)) <= tolerance(image.dtype)

@@ -34,11 +34,11 @@ struct Curves {
     Index runs = 0;
 
     Curves(const Job& j, Index n, Arena& arena) : job(j), pixels(n), width(3 * n) {
-        base = arena.take(job.steps * width);
-        slope = arena.take(job.steps * width);
-        weight = arena.take(pixels);
-        run_end = reinterpret_cast<Index*>(arena.take(2 * pixels));
-        run_column = reinterpret_cast<Index*>(arena.take(2 * pixels));
+        base = arena.take<float>(job.steps * width);
+        slope = arena.take<float>(job.steps * width);
+        weight = arena.take<float>(pixels);
+        run_end = arena.take<Index>(pixels);
+        run_column = arena.take<Index>(pixels);
     }
 
     void start_at(Index left) {

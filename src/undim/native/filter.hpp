@@ -6,28 +6,79 @@
 namespace undim {
 namespace {
 
+// A variance is a small difference of large numbers: 8-bit samples bear float sums, finer ones need double.
+template <typename T>
+struct Variance {
+    using Sum = double;
+};
+template <>
+struct Variance<std::uint8_t> {
+    using Sum = float;
+};
+
+// Sums over `window` pixels along a row, made from sums over 2, 4, 8 ... pixels: the cost grows with its logarithm.
+template <typename S>
+struct Across {
+    Index window;
+    S* pairs[2];
+
+    Across(Index w, Index width, Arena& arena) : window(w), pairs{arena.take<S>(width), arena.take<S>(width)} {}
+
+    // total[j] = s[j] + s[j + 3] + ... + s[j + 3 (window - 1)]
+    void sum(const S* s, S* __restrict total, Index n) {
+        for (Index j = 0; j < n; ++j) total[j] = s[j];
+        Index length = n + 3 * (window - 1), done = 1;
+        for (Index span = 1, turn = 0; 2 * span <= window; span *= 2, turn ^= 1) {
+            length -= 3 * span;
+            add_shifted(s, s + 3 * span, pairs[turn], length);
+            s = pairs[turn];
+            if (window & (2 * span)) {
+                accumulate(s + 3 * done, total, n);
+                done += 2 * span;
+            }
+        }
+    }
+
+    static void add_shifted(const S* p, const S* q, S* __restrict to, Index n) {
+        for (Index j = 0; j < n; ++j) to[j] = p[j] + q[j];
+    }
+
+    static void accumulate(const S* __restrict p, S* __restrict to, Index n) {
+        for (Index j = 0; j < n; ++j) to[j] += p[j];
+    }
+};
+
 // The self-guided filter (He, Sun, Tang 2013), fed row by row, with running sums down the columns.
+template <typename Sum>
 struct Filter {
     Index radius, window, width;  // width of the tile in samples
     float eps;
-    float *x, *a, *b;                       // the last `window` rows
-    float *sum_x, *sum_xx, *sum_a, *sum_b;  // their sums
-    float *box_1, *box_2, *pair_1, *pair_2;
+    float *x, *a, *b;  // the last `window` rows
+    Sum *sum_x, *sum_xx;
+    float *sum_a, *sum_b;  // their sums
+    Sum *box_x, *box_xx;
+    float *fresh_a, *fresh_b;
+    Across<Sum> across_x;
+    Across<float> across_a;
 
     Filter(const Job& job, Index pixels, Arena& arena)
-        : radius(job.radius), window(2 * radius + 1), width(3 * pixels), eps(job.eps) {
-        x = arena.take(window * outer());
-        a = arena.take(window * inner());
-        b = arena.take(window * inner());
-        sum_x = arena.take(outer());
-        sum_xx = arena.take(outer());
-        sum_a = arena.take(inner());
-        sum_b = arena.take(inner());
-        box_1 = arena.take(outer());
-        box_2 = arena.take(outer());
-        pair_1 = arena.take(outer());
-        pair_2 = arena.take(outer());
-    }
+        : radius(job.radius),
+          window(2 * radius + 1),
+          width(3 * pixels),
+          eps(job.eps),
+          x(arena.take<float>(window * outer())),
+          a(arena.take<float>(window * inner())),
+          b(arena.take<float>(window * inner())),
+          sum_x(arena.take<Sum>(outer())),
+          sum_xx(arena.take<Sum>(outer())),
+          sum_a(arena.take<float>(inner())),
+          sum_b(arena.take<float>(inner())),
+          box_x(arena.take<Sum>(inner())),
+          box_xx(arena.take<Sum>(inner())),
+          fresh_a(arena.take<float>(inner())),
+          fresh_b(arena.take<float>(inner())),
+          across_x(window, outer(), arena),
+          across_a(window, inner(), arena) {}
 
     Index inner() const { return width + 6 * radius; }
     Index outer() const { return width + 12 * radius; }
@@ -44,11 +95,12 @@ struct Filter {
 
     void add_row(Index i, const float* __restrict fresh) {
         float* __restrict old = x_row(i);
-        float* __restrict s = sum_x;
-        float* __restrict ss = sum_xx;
+        Sum* __restrict s = sum_x;
+        Sum* __restrict ss = sum_xx;
         for (Index j = 0; j < outer(); ++j) {
-            s[j] += fresh[j] - old[j];
-            ss[j] += fresh[j] * fresh[j] - old[j] * old[j];
+            const Sum in = fresh[j], out = old[j];
+            s[j] += in - out;
+            ss[j] += in * in - out * out;
             old[j] = fresh[j];
         }
     }
@@ -56,21 +108,23 @@ struct Filter {
     // From the sums around row i - radius: that row's a and b.
     void add_coefficients(Index i) {
         const Index n = inner();
-        sum_across(sum_x, box_1, n);
-        sum_across(sum_xx, box_2, n);
-        const float share = 1.0f / static_cast<float>(window * window);
+        across_x.sum(sum_x, box_x, n);
+        across_x.sum(sum_xx, box_xx, n);
+        const Sum share = Sum(1) / static_cast<Sum>(window * window);
         const float noise = eps;
-        float* __restrict s = box_1;
-        float* __restrict ss = box_2;
+        const Sum* __restrict s = box_x;
+        const Sum* __restrict ss = box_xx;
+        float* __restrict to_a = fresh_a;
+        float* __restrict to_b = fresh_b;
         for (Index j = 0; j < n; ++j) {
-            const float mean = s[j] * share;
-            const float difference = ss[j] * share - mean * mean;
+            const Sum mean = s[j] * share;
+            const float difference = static_cast<float>(ss[j] * share - mean * mean);
             const float variance = difference > 0.0f ? difference : 0.0f;
-            ss[j] = variance / (variance + noise);
-            s[j] = mean - mean * ss[j];
+            to_a[j] = variance / (variance + noise);
+            to_b[j] = static_cast<float>(mean) * (1.0f - to_a[j]);
         }
-        slide(sum_a, a + i % window * n, box_2, n);
-        slide(sum_b, b + i % window * n, box_1, n);
+        slide(sum_a, a + i % window * n, fresh_a, n);
+        slide(sum_b, b + i % window * n, fresh_b, n);
     }
 
     // A running sum takes in a fresh row and gives up the one that falls out of the window.
@@ -83,40 +137,16 @@ struct Filter {
 
     // box(a) x + box(b), for the row whose samples before the filter are x
     void result(const float* __restrict before, float* __restrict v) {
-        sum_across(sum_a, box_1, width);
-        sum_across(sum_b, box_2, width);
+        across_a.sum(sum_a, fresh_a, width);
+        across_a.sum(sum_b, fresh_b, width);
         const float share = 1.0f / static_cast<float>(window * window);
-        const float* __restrict sa = box_1;
-        const float* __restrict sb = box_2;
+        const float* __restrict sa = fresh_a;
+        const float* __restrict sb = fresh_b;
         for (Index j = 0; j < width; ++j) {
             const float y = (sa[j] * before[j] + sb[j]) * share;
             const float low = y > 0.0f ? y : 0.0f;
             v[j] = low < 1.0f ? low : 1.0f;
         }
-    }
-
-    // total[j] = s[j] + s[j + 3] + ... + s[j + 3 (window - 1)], from sums over 2, 4, 8 ... pixels
-    void sum_across(const float* s, float* __restrict total, Index n) {
-        for (Index j = 0; j < n; ++j) total[j] = s[j];
-        Index length = n + 3 * (window - 1), done = 1;
-        float* sums[] = {pair_1, pair_2};
-        for (Index span = 1, turn = 0; 2 * span <= window; span *= 2, turn ^= 1) {
-            length -= 3 * span;
-            add_shifted(s, s + 3 * span, sums[turn], length);
-            s = sums[turn];
-            if (window & (2 * span)) {
-                accumulate(s + 3 * done, total, n);
-                done += 2 * span;
-            }
-        }
-    }
-
-    static void add_shifted(const float* p, const float* q, float* __restrict to, Index n) {
-        for (Index j = 0; j < n; ++j) to[j] = p[j] + q[j];
-    }
-
-    static void accumulate(const float* __restrict p, float* __restrict to, Index n) {
-        for (Index j = 0; j < n; ++j) to[j] += p[j];
     }
 };
 

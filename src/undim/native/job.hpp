@@ -34,11 +34,13 @@ struct Tile {
 // Float samples this far outside of [0, 1] are clipped; farther ones (and NaN) make run_tile return false.
 constexpr float tolerance = 1e-3f;
 
+constexpr std::size_t cache_line = 64;  // bytes; scratch memory begins on one
+
 // One of these per instruction set; tile.cpp is compiled once for each.
 struct Kernel {
     const char* name;
-    bool (*run_tile)(const Job&, const Tile&, float* scratch);
-    std::size_t (*scratch_floats)(const Job&, const Tile&);  // what run_tile needs for a tile of that size
+    bool (*run_tile)(const Job&, const Tile&, unsigned char* scratch);
+    std::size_t (*scratch_bytes)(const Job&, const Tile&);  // what run_tile needs for a tile of that size
 };
 
 }  // namespace undim

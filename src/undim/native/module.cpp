@@ -33,10 +33,10 @@ bool run(const Job& job, const Kernel& kernel, int threads) {
     const std::int64_t tiles = across * ((job.height + height - 1) / height);
     const std::int64_t workers = std::clamp<std::int64_t>(tiles / tiles_per_thread, 1, threads);
 
-    const std::size_t floats = kernel.scratch_floats(job, {0, height, 0, width});
-    constexpr std::size_t line = 16;  // floats in a cache line
-    std::vector<float> scratch(static_cast<std::size_t>(workers) * floats + line);
-    auto* aligned = reinterpret_cast<float*>((reinterpret_cast<std::uintptr_t>(scratch.data()) + 63) / 64 * 64);
+    const std::size_t bytes = kernel.scratch_bytes(job, {0, height, 0, width});
+    std::vector<unsigned char> scratch(static_cast<std::size_t>(workers) * bytes + cache_line);
+    const auto start = reinterpret_cast<std::uintptr_t>(scratch.data());
+    auto* aligned = scratch.data() + (cache_line - start % cache_line);
 
     std::atomic<std::int64_t> next{0};
     std::atomic<bool> good{true};
@@ -44,7 +44,7 @@ bool run(const Job& job, const Kernel& kernel, int threads) {
         for (std::int64_t i; (i = next.fetch_add(1)) < tiles;) {
             const std::int64_t top = i / across * height, left = i % across * width;
             const Tile tile{top, std::min(top + height, job.height), left, std::min(left + width, job.width)};
-            if (!kernel.run_tile(job, tile, aligned + static_cast<std::size_t>(worker) * floats)) good = false;
+            if (!kernel.run_tile(job, tile, aligned + static_cast<std::size_t>(worker) * bytes)) good = false;
         }
     };
     std::vector<std::thread> helpers;

@@ -14,14 +14,15 @@ Index mirror(Index i, Index size) {  // ... 1 0 | 0 1 ... size-1 | size-1 ...
     return i < size ? i : 2 * size - 1 - i;
 }
 
-// Hands out pieces of the scratch memory; without memory it only counts.
+// Hands out pieces of the scratch memory, each on a cache line of its own; without memory it only counts.
 struct Arena {
-    float* memory;
+    unsigned char* memory;
     std::size_t used = 0;
 
-    float* take(Index floats) {
-        float* piece = memory ? memory + used : nullptr;
-        used += (static_cast<std::size_t>(floats) + 15) / 16 * 16;
+    template <typename V>
+    V* take(Index count) {
+        auto* piece = memory ? reinterpret_cast<V*>(memory + used) : nullptr;
+        used += (static_cast<std::size_t>(count) * sizeof(V) + cache_line - 1) / cache_line * cache_line;
         return piece;
     }
 };

@@ -18,25 +18,27 @@ namespace undim {
 namespace {
 
 // What a tile needs beside the image; with an arena without memory it is only measured.
+template <typename T>
 struct Workspace {
-    float *fresh, *strided, *v;
-    Filter filter;
+    float *fresh, *v;
+    T* strided;
+    Filter<typename Variance<T>::Sum> filter;
     Curves curves;
 
     Workspace(const Job& job, Index pixels, Arena& arena)
-        : fresh(arena.take(3 * (pixels + 4 * job.radius))),
-          strided(arena.take(3 * (pixels + 4 * job.radius))),
-          v(arena.take(3 * pixels)),
+        : fresh(arena.take<float>(3 * (pixels + 4 * job.radius))),
+          v(arena.take<float>(3 * pixels)),
+          strided(arena.take<T>(3 * (pixels + 4 * job.radius))),
           filter(job, pixels, arena),
           curves(job, pixels, arena) {}
 };
 
 template <typename T>
-bool run(const Job& job, const Tile& tile, float* scratch) {
+bool run(const Job& job, const Tile& tile, unsigned char* scratch) {
     const Index halo = 2 * job.radius;
     const Index pixels = tile.right - tile.left;
     Arena arena{scratch};
-    Workspace work(job, pixels, arena);
+    Workspace<T> work(job, pixels, arena);
     work.curves.start_at(tile.left);
     if (job.radius) work.filter.clear();
 
@@ -44,7 +46,7 @@ bool run(const Job& job, const Tile& tile, float* scratch) {
     const Index rows = tile.bottom - tile.top + 2 * halo;
     for (Index i = 0; i < rows; ++i) {  // row i of the tile with its halo
         good &= load(job, mirror(tile.top - halo + i, job.height), tile.left - halo, tile.right + halo, work.fresh,
-                     reinterpret_cast<T*>(work.strided));
+                     work.strided);
         const float* before = work.fresh;
         if (job.radius) {
             work.filter.add_row(i, work.fresh);
@@ -62,23 +64,30 @@ bool run(const Job& job, const Tile& tile, float* scratch) {
     return good;
 }
 
-bool run_tile(const Job& job, const Tile& tile, float* scratch) {
-    switch (job.sample) {
-        case Sample::u8: return run<std::uint8_t>(job, tile, scratch);
-        case Sample::u16: return run<std::uint16_t>(job, tile, scratch);
-        default: return run<float>(job, tile, scratch);
+template <typename Work>
+auto with_sample_type(Sample sample, Work work) {
+    switch (sample) {
+        case Sample::u8: return work(std::uint8_t{});
+        case Sample::u16: return work(std::uint16_t{});
+        default: return work(float{});
     }
 }
 
-std::size_t scratch_floats(const Job& job, const Tile& tile) {
-    Arena arena{nullptr};
-    Workspace(job, tile.right - tile.left, arena);
-    return arena.used;
+bool run_tile(const Job& job, const Tile& tile, unsigned char* scratch) {
+    return with_sample_type(job.sample, [&](auto sample) { return run<decltype(sample)>(job, tile, scratch); });
+}
+
+std::size_t scratch_bytes(const Job& job, const Tile& tile) {
+    return with_sample_type(job.sample, [&](auto sample) {
+        Arena arena{nullptr};
+        Workspace<decltype(sample)>(job, tile.right - tile.left, arena);
+        return arena.used;
+    });
 }
 
 }  // namespace
 
 extern const Kernel UNDIM_JOIN(kernel_, UNDIM_ISA);
-const Kernel UNDIM_JOIN(kernel_, UNDIM_ISA) = {UNDIM_TEXT(UNDIM_ISA), run_tile, scratch_floats};
+const Kernel UNDIM_JOIN(kernel_, UNDIM_ISA) = {UNDIM_TEXT(UNDIM_ISA), run_tile, scratch_bytes};
 
 }  // namespace undim
