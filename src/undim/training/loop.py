@@ -35,7 +35,7 @@ from undim.training.config import Recipe, parse_slice, recipe_from
 from undim.training.datasets import Batch, ImageCache, batches, find_pictures
 from undim.training.export import export_onnx, model_metadata
 from undim.training.losses import loss_terms
-from undim.training.models import MODELS, enhance, initialise
+from undim.training.models import MODELS, count_parameters, enhance, initialise
 from undim.training.record import Record
 from undim.training.workers import Workers, keep_freed_memory, use_bfloat16
 
@@ -74,6 +74,13 @@ def train(
 
         terms_of = objective(model, recipe, workers.device)
         steps = math.ceil(len(training) / recipe.batch)
+        if workers.first:
+            numbers = "bfloat16" if use_bfloat16(recipe.precision, workers.device) else "float32"
+            print(
+                f"{recipe.name}: {recipe.model}, {count_parameters(model):,} parameters; {len(training)} pictures to "
+                f"train on, {len(validation)} to validate on; {workers.device}, {numbers}",
+                file=sys.stderr,
+            )
         with (
             Record(run, recipe, cache, workers, begin) as record,
             _progress(steps * recipe.epochs, steps * begin, shown=workers.first) as bar,
