@@ -17,7 +17,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from undim.enhancer import Enhancer, thumbnail
+from undim.enhancer import Enhancer
+from undim.sampling import thumbnail
 
 _PILLOW_ALONE = """
 import sys

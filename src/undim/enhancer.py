@@ -8,26 +8,24 @@ every pixel of the image; `maps="full"` estimates at the image's own size instea
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 import PIL.Image
 
 from undim import images
-from undim.curves import MAXIMUM, Float32, Image, apply_curves, check_image, to_unit
+from undim.curves import Float32, Image, apply_curves, check_image, to_unit
 from undim.denoise import estimate_noise, filter_and_apply, matched_eps
 from undim.errors import InputError, OutputError
 from undim.pretrained import DEFAULT
 from undim.runtime import CurveEstimator
+from undim.sampling import Tile, thumbnail, tiles
 
-TILE = 768  # bounds the memory of maps="full": about 0.5 GB for DCE-Net
-# How far around a tile a net must see for its maps to equal the untiled ones: seven 3 x 3 convolutions, 7 px. Other
-# nets are not tiled, for their maps may depend on the whole picture.
-HALO = {"DCENet": 7, "DCENetPP": 7}
+# How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the whole picture.
+REACH = {"DCENet": 7, "DCENetPP": 7}
 GAIN_SIDE = 64  # a thumbnail of this long side tells how much a picture is brightened
 QUANTISATION = 1 / 12 / 255**2  # the variance that rounding to 8 bits adds: below it there is nothing to filter
 
@@ -111,9 +109,9 @@ class Enhancer:
         check_image(image)
         if self.maps != "full":
             return self._estimator(thumbnail(image, self.maps))
-        tiles = [(tile, self._estimator(to_unit(image[tile.around]))) for tile in self._tiles(*image.shape[:2])]
-        whole = np.empty((tiles[0][1].shape[0], *image.shape[:2]), np.float32)
-        for tile, maps in tiles:
+        parts = [(tile, self._estimator(to_unit(image[tile.around]))) for tile in self._tiles(image)]
+        whole = np.empty((parts[0][1].shape[0], *image.shape[:2]), np.float32)
+        for tile, maps in parts:
             whole[:, *tile.core] = maps[:, *tile.inner]
         return whole
 
@@ -147,19 +145,8 @@ class Enhancer:
             return 4e-4 * denoise
         raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off' or a number from 0 to 1")
 
-    def _tiles(self, height: int, width: int) -> Iterator[Tile]:
-        halo = HALO.get(self.info.net)
-        step, halo = (max(height, width), 0) if halo is None else (TILE, halo)
-
-        def cut(length: int) -> list[tuple[slice, slice, slice]]:
-            cuts = []
-            for start in range(0, length, step):
-                stop, first = min(start + step, length), max(start - halo, 0)
-                cuts.append((slice(start, stop), slice(first, stop + halo), slice(start - first, stop - first)))
-            return cuts
-
-        for rows, columns in itertools.product(cut(height), cut(width)):
-            yield Tile(*zip(rows, columns, strict=True))
+    def _tiles(self, image: Image) -> Iterator[Tile]:
+        return tiles(*image.shape[:2], halo=REACH.get(self.info.net))
 
     def _enhance(self, image: Image, strength: float, denoise: Denoise) -> Image:
         check_image(image)
@@ -169,7 +156,7 @@ class Enhancer:
             return image.copy()
         eps = self._filter_eps(image, self._estimator(thumbnail(image, self.info.maps_size)), strength, denoise)
         enhanced = np.empty_like(image)
-        for tile in self._tiles(*image.shape[:2]):
+        for tile in self._tiles(image):
             around = image[tile.around]
             bright = self._walk(around, self._estimator(to_unit(around)), strength, eps)
             enhanced[tile.core] = bright[tile.inner]
@@ -202,34 +189,3 @@ def enhance(
 
 
 _enhancer = lru_cache(maxsize=4)(Enhancer)
-
-
-def thumbnail(image: Image, long_side: int) -> Float32:
-    """The image in [0, 1], averaged over boxes down to `long_side` (never enlarged): (h, w, 3) float32.
-
-    The boxes' edges are whole pixels, so that 12 megapixels are read once, in a few milliseconds and without
-    a copy of the image.
-    """
-    height, width = image.shape[:2]
-    scale = min(1.0, long_side / max(height, width))
-    h, w = max(1, round(height * scale)), max(1, round(width * scale))
-    if (h, w) == (height, width):
-        return to_unit(image)
-    down, across = np.arange(h + 1) * height // h, np.arange(w + 1) * width // w
-    largest = int(MAXIMUM[image.dtype]) * int(np.diff(down).max())
-    narrow = np.float32 if image.dtype == np.float32 else np.min_scalar_type(largest)  # the narrower, the faster
-    rows = np.empty((h, width, 3), np.float32)
-    for i in range(h):
-        rows[i] = image[down[i] : down[i + 1]].sum(axis=0, dtype=narrow)
-    boxes: Float32 = np.add.reduceat(rows, across[:-1], axis=1)
-    count = np.diff(down)[:, None, None] * np.diff(across)[None, :, None]
-    boxes /= (count * MAXIMUM[image.dtype]).astype(np.float32)
-    return boxes
-
-
-class Tile(NamedTuple):
-    """A part of an image: where it lies, where it lies with its halo, and where it lies in the latter."""
-
-    core: tuple[slice, slice]
-    around: tuple[slice, slice]
-    inner: tuple[slice, slice]

@@ -7,8 +7,9 @@ from functools import partial
 
 from undim.curves import Float32, Image, apply_curves, check_image
 from undim.denoise import filter_and_apply
-from undim.enhancer import Denoise, Enhancer, thumbnail
+from undim.enhancer import Denoise, Enhancer
 from undim.errors import InputError
+from undim.sampling import thumbnail
 from undim.video.averaging import TemporalAverage
 from undim.video.steady import SteadyMaps
 

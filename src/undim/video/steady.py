@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from undim.curves import Float32, apply_curves
-from undim.enhancer import thumbnail as shrink
+from undim.sampling import thumbnail as shrink
 
 SETTLE = 0.5  # seconds in which the maps cover 63 % of the way to a new estimate
 HOLD = 1.0  # seconds in which the brightness that is held covers 63 % of the way to a new one
