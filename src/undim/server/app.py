@@ -6,7 +6,7 @@ address in a request is ever fetched.
 
 import io
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -106,19 +106,30 @@ def create_app(
     guard = [] if token is None else [Depends(BearerToken(token))]
     guarded = documented("wrong-host", *(() if token is None else ("unauthorized",)))
 
-    async def enhance(request: Request, settings: Settings) -> Response:
+    async def work(request: Request, function: Callable[[bytes], Response]) -> Response:
         with workers.place():
             picture = await read_picture(request, limits)
-            work = partial(_enhance, enhancers[settings.model], picture, settings, limits.pixels)
-            content, media_type = await workers.run(request, work)
-        return Response(content, media_type=media_type)
+            return await workers.run(request, partial(function, picture))
+
+    async def enhance(request: Request, settings: Settings) -> Response:
+        def enhanced(data: bytes) -> Response:
+            picture = decode(data, max_pixels=limits.pixels, name="the upload")
+            enhancer = enhancers[settings.model]
+            pixels = enhancer(picture.pixels, strength=settings.strength, denoise=settings.denoise)
+            content = encode(picture.with_pixels(pixels), settings.format, settings.quality)
+            return Response(content, media_type=MEDIA_TYPES[sniff(content)])
+
+        return await work(request, enhanced)
 
     async def curves(request: Request, settings: ModelChoice) -> Response:
-        with workers.place():
-            picture = await read_picture(request, limits)
-            work = partial(_curves, enhancers[settings.model], picture, limits.pixels)
-            content, headers = await workers.run(request, work)
-        return Response(content, headers=headers, media_type="application/x-npy")
+        def estimated(data: bytes) -> Response:
+            enhancer, file = enhancers[settings.model], io.BytesIO()
+            maps = enhancer.curve_maps(decode(data, max_pixels=limits.pixels, name="the upload").pixels)
+            np.save(file, maps, allow_pickle=False)
+            headers = {"Undim-Iterations": str(enhancer.info.iterations)}
+            return Response(file.getvalue(), headers=headers, media_type="application/x-npy")
+
+        return await work(request, estimated)
 
     # FastAPI reads a handler's parameters from its annotations; here the models on offer are part of them.
     enhance.__annotations__["settings"] = Annotated[for_models(Settings, enhancers), Query()]
@@ -182,20 +193,6 @@ def create_app(
         {"kind": kind, "status": status, "title": title} for kind, (status, title) in KINDS.items()
     ]
     return app
-
-
-def _enhance(enhancer: Enhancer, data: bytes, settings: Settings, max_pixels: int) -> tuple[bytes, str]:
-    picture = decode(data, max_pixels=max_pixels, name="the upload")
-    pixels = enhancer(picture.pixels, strength=settings.strength, denoise=settings.denoise)
-    content = encode(picture.with_pixels(pixels), settings.format, settings.quality)
-    return content, MEDIA_TYPES[sniff(content)]
-
-
-def _curves(enhancer: Enhancer, data: bytes, max_pixels: int) -> tuple[bytes, dict[str, str]]:
-    maps = enhancer.curve_maps(decode(data, max_pixels=max_pixels, name="the upload").pixels)
-    file = io.BytesIO()
-    np.save(file, maps, allow_pickle=False)
-    return file.getvalue(), {"Undim-Iterations": str(enhancer.info.iterations)}
 
 
 def _described(enhancer: Enhancer) -> dict[str, Any]:
