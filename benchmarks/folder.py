@@ -1,6 +1,6 @@
 """A folder of photographs: the throughput of jobs side by side against one at a time, timed in turn.
 
-Run: python benchmarks/folder.py [--photos 200] [--megapixels 2] [--jobs CORES] [--rounds 3]
+Run: python benchmarks/folder.py [--photos 200] [--megapixels 2] [--jobs CORES+1] [--rounds 3]
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--photos", type=int, default=200)
     arguments.add_argument("--megapixels", type=float, default=2)
-    arguments.add_argument("--jobs", type=int, default=thread_count(None))
+    arguments.add_argument("--jobs", type=int, default=thread_count(None) + 1)
     arguments.add_argument("--rounds", type=int, default=3)
     given = arguments.parse_args()
     enhancer = Enhancer()

@@ -44,7 +44,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--quality", type=click.IntRange(1, 100), help="Default: that of the input where it can be kept.")
 @click.option("--strip-gps", is_flag=True, help="Leave the place of the shot out of the new files.")
 @click.option("--max-pixels", metavar="N", type=click.IntRange(1), help="Refuse larger ones; default: 250 million.")
-@click.option("--jobs", metavar="N", type=click.IntRange(1), help="Pictures at a time; default: one per core.")
+@click.option("--jobs", metavar="N", type=click.IntRange(1), help="Pictures at a time; default: cores + 1.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for all instead of a path per line.")
 def enhance(

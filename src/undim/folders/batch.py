@@ -99,7 +99,8 @@ def run(
 
     A photograph that fails is reported and does not stop the others. Every output appears whole or not at
     all. Outputs that exist raise OutputError, before anything is written, unless `options` say what to do.
-    Ctrl-C lets the photographs in work finish and begins no others. `jobs` defaults to the number of cores.
+    Ctrl-C lets the photographs in work finish and begins no others. `jobs` defaults to one more
+    than the cores that may be used.
     """
     options = options or Options()
     tasks = plan(inputs, output, recursive=recursive, format=options.format)
@@ -210,7 +211,8 @@ def _format(task: Task) -> str | None:
 
 def _side_by_side(work: _Work, tasks: Sequence[Task], jobs: int | None, tell: Callable[[Outcome], None]) -> bool:
     """Do the tasks on `jobs` threads, tell of each in the caller's thread; whether Ctrl-C cut it short."""
-    jobs = thread_count(jobs)
+    # One more than there are cores: now and then one of them waits until the disk has its file.
+    jobs = thread_count(jobs) + (jobs is None)
     running: set[Future[Outcome]] = set()
 
     def collect(until: int) -> None:
