@@ -1,77 +1,52 @@
-"""The page in a real Chromium: with the server behind it, and as a static site with the network off."""
+"""The page of `undim serve` in a real Chromium."""
 
 from __future__ import annotations
 
-import functools
 import io
 import json
-import shutil
-import threading
-import time
 import zipfile
-from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
-
-import undim
-from serving import dark, picture, running
-from standin import METADATA, write_model
-from undim.page import export_page
-
-pytest.importorskip("selenium", reason="selenium drives the browser")
-if not (shutil.which("chromium") and shutil.which("chromedriver")):
-    pytest.skip("Chromium and its driver are absent", allow_module_level=True)
-
-from selenium import webdriver
+from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
 
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--window-size=1280,860", "--force-device-scale-factor=1",
-)  # fmt: skip
-
-Browser = webdriver.Chrome
-
-
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="module")
-def browser(downloads: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(str(shutil.which("chromedriver"))))
-    driver.set_script_timeout(60)
-    yield driver
-    driver.quit()
+import undim
+from browsing import (
+    Browser,
+    add,
+    choose_model,
+    chromium,
+    downloaded,
+    give,
+    open_page,
+    ready,
+    settled,
+    slide,
+    text,
+    two_models,
+    until,
+)
+from serving import dark, picture, running
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """One model with a map per step and channel and one whose three maps all steps share."""
-    folder = tmp_path_factory.mktemp("models")
-    free = write_model(folder / "free.onnx", depth=2, metadata=METADATA | {"maps_size": "48"})
-    return [free, write_model(folder / "shared.onnx", channels=3)]
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("browser")
 
 
 @pytest.fixture(scope="module")
-def enhancers(models: list[Path]) -> dict[str, undim.Enhancer]:
-    return {model.stem: undim.Enhancer(model) for model in models}
+def browser(folder: Path) -> Iterator[Browser]:
+    with chromium(folder) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def enhancers(folder: Path) -> dict[str, undim.Enhancer]:
+    return {model.stem: undim.Enhancer(model) for model in two_models(folder)}
 
 
 @pytest.fixture(scope="module")
@@ -80,102 +55,8 @@ def served(enhancers: dict[str, undim.Enhancer]) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def static(models: list[Path], tmp_path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
-    """The exported site's address, and a function that takes its host from the network."""
-    site = export_page(tmp_path / "site", models)
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    host = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
-    thread = threading.Thread(target=host.serve_forever)
-    thread.start()
-
-    def stop() -> None:
-        host.shutdown()
-        host.server_close()
-        thread.join()
-
-    yield f"http://127.0.0.1:{host.server_address[1]}", stop
-    if thread.is_alive():
-        stop()
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.03)
-    return result
-
-
-def text(browser: Browser, id: str) -> str:
-    return str(browser.execute_script("return document.getElementById(arguments[0]).textContent", id))
-
-
-def open_page(browser: Browser, address: str) -> None:
-    browser.get(address)
-    until(lambda: browser.execute_script("return document.body.dataset.ready !== undefined"), "the page")
-
-
-def give(browser: Browser, event: str, *files: tuple[str, bytes]) -> None:
-    """Files, as (name, bytes), dropped or pasted as a user would."""
-    script = """
-        const transfer = new DataTransfer(), [event, files] = arguments;
-        for (const [name, bytes] of files) {
-          transfer.items.add(new File([Uint8Array.from(bytes)], name, { type: `image/${name.split(".").pop()}` }));
-        }
-        const how = { bubbles: true, cancelable: true };
-        document.body.dispatchEvent(event === "paste"
-          ? new ClipboardEvent(event, { ...how, clipboardData: transfer })
-          : new DragEvent(event, { ...how, dataTransfer: transfer }));
-    """
-    browser.execute_script(script, event, [(name, list(content)) for name, content in files])
-
-
-def add(browser: Browser, name: str, content: bytes) -> None:
-    give(browser, "drop", (name, content))
-    ready(browser, name)
-
-
-def ready(browser: Browser, name: str) -> None:
-    until(lambda: text(browser, "status") == f"{name} is ready", name)
-
-
-def choose_model(browser: Browser, model: str) -> None:
-    Select(browser.find_element(By.ID, "model")).select_by_visible_text(model)
-
-
-def settled(browser: Browser) -> None:
-    """Waits until nothing is asked of the server or the worker any more."""
-    time.sleep(0.25)  # the pause the page waits for further changes
-    until(lambda: browser.execute_script("return document.body.dataset.busy") == "0", "the page to rest")
-
-
-def slide(browser: Browser, id: str, value: float) -> None:
-    browser.execute_script(
-        "const input = document.getElementById(arguments[0]); input.value = arguments[1];"
-        "input.dispatchEvent(new Event('input', { bubbles: true }))",
-        id,
-        str(value),
-    )
-
-
-def downloaded(browser: Browser, downloads: Path, button: str, name: str) -> bytes:
-    (downloads / name).unlink(missing_ok=True)
-    browser.find_element(By.ID, button).click()
-    until((downloads / name).exists, f"the download of {name}: {text(browser, 'trouble')}")
-    return (downloads / name).read_bytes()
-
-
-def pixels(content: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(content))).astype(int)
-
-
 def test_drop_slide_download_gives_the_bytes_of_the_python_path(
-    browser: Browser, served: str, downloads: Path, enhancers: dict[str, undim.Enhancer]
+    browser: Browser, served: str, folder: Path, enhancers: dict[str, undim.Enhancer]
 ) -> None:
     exif = Image.Exif()
     exif[0x010E] = "a night"
@@ -184,7 +65,7 @@ def test_drop_slide_download_gives_the_bytes_of_the_python_path(
     add(browser, "night.jpeg", jpeg)
     slide(browser, "strength", 0.7)
     slide(browser, "denoise", 0.5)
-    content = downloaded(browser, downloads, "download", "night.undim.jpg")
+    content = downloaded(browser, folder, "download", "night.undim.jpg")
     assert content == enhancers["free"](jpeg, strength=0.7, denoise=0.5)
     assert Image.open(io.BytesIO(content)).getexif()[0x010E] == "a night"
 
@@ -220,55 +101,8 @@ def preview(browser: Browser, shape: tuple[int, int]) -> np.ndarray:
     return samples[..., :3]
 
 
-@pytest.mark.parametrize("model", ["free", "shared"])
-def test_the_static_page_equals_the_python_path_without_a_network(
-    browser: Browser, static: tuple[str, Callable[[], None]], downloads: Path,
-    enhancers: dict[str, undim.Enhancer], model: str,
-) -> None:  # fmt: skip
-    address, stop = static
-    open_page(browser, address)
-    browser.execute_async_script("navigator.serviceWorker.ready.then(arguments[0])")
-    stop()
-    open_page(browser, address)
-    image = dark(101, 77)
-    add(browser, "night.png", picture("PNG", image))
-    choose_model(browser, model)
-    for strength, denoise in ((1, None), (1.5, None), (0.6, 0.5)):
-        slide(browser, "strength", strength)
-        if denoise is not None:
-            slide(browser, "denoise", denoise)
-        content = downloaded(browser, downloads, "download", "night.undim.png")
-        expected = enhancers[model](image, strength=strength, denoise=denoise or "auto")
-        difference = np.abs(pixels(content) - expected)
-        assert difference.max() <= 1, f"{(difference > 1).sum()} samples, up to {difference.max()} levels"
-
-
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
-def test_the_static_page_keeps_metadata_and_turns_pictures_upright(
-    browser: Browser, static: tuple[str, Callable[[], None]], downloads: Path, format: str
-) -> None:
-    exif = Image.Exif()
-    exif[0x010E] = "a night"
-    exif[0x0112] = 6
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    original = picture(format, dark(40, 60), exif=exif.tobytes(), icc_profile=profile, dpi=(300, 300))
-    suffix = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}[format]
-    open_page(browser, static[0])
-    add(browser, f"night.{suffix}", original)
-    result = Image.open(io.BytesIO(downloaded(browser, downloads, "download", f"night.undim.{suffix}")))
-    assert result.format == format
-    turned = format != "WEBP"  # which Chromium does not turn, so that its orientation must stay
-    assert result.size == ((40, 60) if turned else (60, 40))
-    assert result.getexif()[0x0112] == (1 if turned else 6)
-    assert result.getexif()[0x010E] == "a night"
-    assert result.info["icc_profile"] == profile
-    if format != "WEBP":
-        assert result.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
-    assert np.asarray(result).mean() > 1.3 * np.asarray(Image.open(io.BytesIO(original))).mean()
-
-
 def test_many_pictures_come_as_one_zip(
-    browser: Browser, served: str, downloads: Path, enhancers: dict[str, undim.Enhancer]
+    browser: Browser, served: str, folder: Path, enhancers: dict[str, undim.Enhancer]
 ) -> None:
     first, second, third = (picture("JPEG", dark(seed=seed)) for seed in range(3))
     open_page(browser, served)
@@ -277,7 +111,7 @@ def test_many_pictures_come_as_one_zip(
     slide(browser, "strength", 0.5)  # of the first one only; the next begins with it
     give(browser, "paste", ("a.jpg", third))
     ready(browser, "a.jpg")
-    content = downloaded(browser, downloads, "download-all", "undim.zip")
+    content = downloaded(browser, folder, "download-all", "undim.zip")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == ["a.undim.jpg", "b.undim.jpg", "a.undim-2.jpg"]
@@ -301,24 +135,21 @@ def test_settings_can_be_used_for_all_pictures_and_pictures_removed(browser: Bro
 
 
 def test_a_picture_the_browser_cannot_show_comes_through_the_server(
-    browser: Browser, served: str, downloads: Path, enhancers: dict[str, undim.Enhancer]
+    browser: Browser, served: str, folder: Path, enhancers: dict[str, undim.Enhancer]
 ) -> None:
     tiff = picture("TIFF")
     open_page(browser, served)
     add(browser, "night.tiff", tiff)
-    assert downloaded(browser, downloads, "download", "night.undim.tif") == enhancers["free"](tiff)
+    assert downloaded(browser, folder, "download", "night.undim.tif") == enhancers["free"](tiff)
 
 
-def test_what_is_no_picture_is_said_in_plain_words(
-    browser: Browser, served: str, static: tuple[str, Callable[[], None]]
-) -> None:
-    for address, words in ((served, "no picture that undim can read"), (static[0], "cannot open this kind of file")):
-        open_page(browser, address)
-        give(browser, "drop", ("letter.txt", b"dear reader"))
-        until(lambda words=words: words in text(browser, "trouble"), words)
-        assert browser.find_element(By.ID, "trouble").get_attribute("role") == "alert"
-        browser.find_element(By.CSS_SELECTOR, "#trouble button").click()
-        assert not browser.find_element(By.ID, "trouble").is_displayed()
+def test_what_is_no_picture_is_said_in_plain_words(browser: Browser, served: str) -> None:
+    open_page(browser, served)
+    give(browser, "drop", ("letter.txt", b"dear reader"))
+    until(lambda: "no picture that undim can read" in text(browser, "trouble"), "the words")
+    assert browser.find_element(By.ID, "trouble").get_attribute("role") == "alert"
+    browser.find_element(By.CSS_SELECTOR, "#trouble button").click()
+    assert not browser.find_element(By.ID, "trouble").is_displayed()
 
 
 def test_the_strength_slider_asks_nobody_and_nothing_comes_from_another_host(browser: Browser, served: str) -> None:
