@@ -32,7 +32,6 @@ from browsing import (
 from serving import dark, picture
 from undim.page import export_page
 
-
 Site = tuple[str, Callable[[], None]]
 """The exported site's address, and a function that takes its host from the network."""
 
