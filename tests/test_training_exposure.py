@@ -1,0 +1,150 @@
+"""Dark captures behave as a camera's would, and the undim net learns to undo them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from undim.errors import ConfigError, DataError
+from undim.training.exposure import (
+    ExposureRecipe,
+    draw_pairs,
+    load_exposure_recipe,
+    scene_crops,
+    train_exposure,
+)
+from undim.training.models import count_parameters, enhance
+from undim.training.synthesis import (
+    Darkening,
+    darken,
+    gaussian_blur,
+    lamp_light,
+    linear_to_srgb,
+    srgb_to_linear,
+    tone_curve,
+)
+from undim.training.undim_net import UndimNet
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "undim.toml"
+IDEAL = Darkening(stops=(0, 0), cast=0, flare=0, shot=(1e-12, 1e-12), jpeg=0)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def pictures(n: int = 8, side: int = 16) -> torch.Tensor:
+    return torch.rand(n, 3, side, side, generator=seeded(7))
+
+
+def test_srgb_and_the_tone_curve_have_their_inverses() -> None:
+    v = torch.linspace(0, 1, 256)
+    torch.testing.assert_close(linear_to_srgb(srgb_to_linear(v)), v, atol=1e-6, rtol=0)
+    assert srgb_to_linear(torch.tensor(0.5)).item() == pytest.approx(0.21404, abs=1e-5)
+    for p in (0.7, 1.0, 1.8):
+        there = tone_curve(v, torch.tensor(p))
+        torch.testing.assert_close(tone_curve(there, torch.tensor(1 / p)), v, atol=1e-5, rtol=0)
+        assert (there.diff() >= 0).all()
+
+
+def test_a_capture_with_all_the_light_and_no_noise_is_the_photograph() -> None:
+    clean = pictures()
+    dark, ideal = darken(clean, IDEAL, seeded())
+    torch.testing.assert_close(ideal, clean, atol=1e-4, rtol=0)
+    torch.testing.assert_close(dark, clean, atol=0.51 / 255, rtol=0)
+
+
+def test_one_stop_is_half_the_light() -> None:
+    clean = pictures()
+    _, ideal = darken(clean, dataclasses.replace(IDEAL, stops=(1, 1), contrast=(1, 1)), seeded())
+    torch.testing.assert_close(srgb_to_linear(ideal), srgb_to_linear(clean) / 2, atol=1e-5, rtol=0)
+
+
+def test_less_light_is_darker_and_noise_has_the_stated_variance() -> None:
+    grey = torch.full((1, 3, 128, 128), 0.5)
+    noisy = Darkening(stops=(2, 2), contrast=(1, 1), cast=0, flare=0, shot=(4e-4, 4e-4), read=(0.02, 0.02), jpeg=0)
+    dark, ideal = darken(grey, noisy, seeded())
+    darker, _ = darken(grey, dataclasses.replace(noisy, stops=(4, 4)), seeded())
+    assert darker.mean() < dark.mean() < 0.5
+    signal = srgb_to_linear(ideal).mean().item()
+    wanted = (4e-4 * signal + 4e-4 * 4e-4) ** 0.5
+    assert srgb_to_linear(dark).std().item() == pytest.approx(wanted, rel=0.1)
+
+
+def test_blur_correlates_noise_and_keeps_its_variance() -> None:
+    white = torch.randn(1, 1, 256, 256, generator=seeded())
+    coloured = gaussian_blur(white, torch.tensor([1.2]))
+    assert coloured.std().item() == pytest.approx(1, rel=0.05)
+    neighbours = torch.corrcoef(torch.stack([coloured[..., 1:].flatten(), coloured[..., :-1].flatten()]))[0, 1]
+    assert neighbours > 0.7
+
+
+def test_a_lamp_above_clipping_can_stay_white_in_the_dark() -> None:
+    clean = pictures()
+    lamps = lamp_light(clean, share=1.0, largest=0.5, generator=seeded())
+    assert (lamps[lamps > 0] > 1).all()
+    dark, _ = darken(clean, dataclasses.replace(IDEAL, stops=(3, 3)), seeded(), lamps=lamps)
+    assert (dark[lamps >= 8] == 1).all()
+    assert lamp_light(clean, share=0.0, largest=0.5, generator=seeded()).sum() == 0
+
+
+def test_a_capture_is_a_function_of_its_seed() -> None:
+    first, second, other = (darken(pictures(), Darkening(), seeded(s))[0] for s in (3, 3, 4))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_a_new_net_is_the_identity_and_sees_no_places() -> None:
+    image = pictures(2, 12)
+    net = UndimNet().eval()
+    assert net(image).abs().max() == 0
+    torch.nn.init.normal_(net.layers[-1].weight)
+    maps = net(image)
+    assert maps.shape == (2, 8, 12, 12)
+    assert maps.abs().max() <= 1
+    assert (maps == maps[:, :, :1, :1]).all()
+    shuffled = image.flatten(2)[:, :, torch.randperm(144, generator=seeded())].reshape(image.shape)
+    torch.testing.assert_close(net(shuffled), maps)
+    assert count_parameters(net) == 8008
+
+
+def test_the_shipped_recipe_loads_and_a_wrong_key_is_named(tmp_path: Path) -> None:
+    assert load_exposure_recipe(RECIPE).name == "undim"
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(RECIPE.read_text("utf-8") + "\nstopps = [1, 2]\n", "utf-8")
+    with pytest.raises(ConfigError, match="stopps"):
+        load_exposure_recipe(wrong)
+
+
+def test_crops_come_from_photographs_and_need_some(tmp_path: Path) -> None:
+    Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(tmp_path / "grey.png")
+    crops = scene_crops([tmp_path / "grey.png"], crops=3, seed=0)
+    assert crops.shape == (3, 3, 48, 48)
+    assert (crops == 90).all()
+    with pytest.raises(DataError, match="no photographs"):
+        scene_crops([], crops=3, seed=0)
+
+
+def test_training_brightens_the_dark_and_leaves_the_well_lit() -> None:
+    recipe = dataclasses.replace(load_exposure_recipe(RECIPE), steps=40, batch=16, learning_rate=2e-2)
+    scenes = (pictures(16, 48) * 255).byte()
+    dark, wanted = draw_pairs(scenes, recipe, seeded())
+    assert torch.equal(dark[:4], wanted[:4])
+    net = train_exposure(recipe, scenes)
+    with torch.no_grad():
+        error = (enhance(dark, net(dark)) - wanted).square().flatten(1).mean(1)
+    before = (dark - wanted).square().flatten(1).mean(1)
+    assert error[4:].mean() < 0.3 * before[4:].mean()
+    assert error[:4].mean() < 0.02
+
+
+def test_the_same_seed_trains_the_same_net() -> None:
+    recipe: ExposureRecipe = dataclasses.replace(load_exposure_recipe(RECIPE), steps=3, batch=8)
+    scenes = (pictures(8, 48) * 255).byte()
+    first, second = (train_exposure(recipe, scenes).state_dict() for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
