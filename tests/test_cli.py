@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -174,6 +176,22 @@ def test_pictures_above_the_limit_are_refused(photo: Path) -> None:
     result = undim("enhance", photo, "--max-pixels", "100")
     assert result.exit_code == 1
     assert "at most" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one child")
+def test_watch_enhances_what_comes_until_interrupted(photo: Path, tmp_path: Path) -> None:
+    inbox, bright = tmp_path / "inbox", tmp_path / "bright"
+    inbox.mkdir()
+    command = [sys.executable, "-m", "undim", "enhance", inbox, "-o", bright, "--watch"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        (inbox / "late.jpg").write_bytes(photo.read_bytes())
+        assert process.stdout.readline() == f"{bright / 'late.jpg'}\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "1 done" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("words", [("-", "x.jpg"), ("x.jpg", "--resume"), ("x", "--watch"), ("-", "--dry-run")])
