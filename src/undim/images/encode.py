@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -140,10 +138,18 @@ def _saved(samples: Pixels, format: str, options: dict[str, Any]) -> bytes:
     del samples
     pillow.plugin(format)
     # Pillow lets other threads run while it encodes into a real file, not while it encodes into a BytesIO.
-    with os.fdopen(os.memfd_create("undim"), "w+b") if sys.platform == "linux" else TemporaryFile() as file:
+    with _scratch() as file:
         image.save(file, format, **options)
         file.seek(0)
         return file.read()
+
+
+def _scratch() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("undim"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile()
 
 
 def _coding(picture: Picture, format: str, quality: int | None) -> dict[str, Any]:

@@ -8,7 +8,6 @@ Sources: TIFF 6.0, section 2; XMP specification, part 3; ICC.1:2022, annex B.4.
 from __future__ import annotations
 
 import struct
-from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -76,8 +75,7 @@ def with_metadata(file: bytes, metadata: Metadata) -> bytes:
         directory[_ICC] = _Value(_UNDEFINED, len(metadata.icc_profile), metadata.icc_profile)
     if metadata.dpi:
         for tag, dpi in zip((_X_RESOLUTION, _Y_RESOLUTION), metadata.dpi, strict=True):
-            ratio = Fraction(dpi).limit_denominator(10_000)
-            directory[tag] = _Value(_RATIONAL, 1, struct.pack("<2I", ratio.numerator, ratio.denominator))
+            directory[tag] = _Value(_RATIONAL, 1, struct.pack("<2I", round(1000 * dpi), 1000))
         directory[_UNIT] = _Value(_SHORT, 1, struct.pack("<H", 2))
     start = len(file) + len(file) % 2
     padding = bytes(start - len(file))
@@ -86,15 +84,13 @@ def with_metadata(file: bytes, metadata: Metadata) -> bytes:
 
 
 def _dpi(directory: _Directory) -> tuple[float, float] | None:
+    scale = {2: 1.0, 3: 2.54}.get(int.from_bytes(directory.bytes_of(_UNIT) or b"\2", "little"))
     try:
-        x, y = (
-            Fraction(*struct.unpack("<2I", directory.bytes_of(tag) or b"")) for tag in (_X_RESOLUTION, _Y_RESOLUTION)
-        )
+        values = (struct.unpack("<2I", directory.bytes_of(tag) or b"") for tag in (_X_RESOLUTION, _Y_RESOLUTION))
+        x, y = (numerator / denominator for numerator, denominator in values)
     except (struct.error, ZeroDivisionError):
         return None
-    unit = int.from_bytes(directory.bytes_of(_UNIT) or b"\2", "little")
-    scale = {2: 1.0, 3: 2.54}.get(unit)
-    return (float(x) * scale, float(y) * scale) if scale and x and y else None
+    return (x * scale, y * scale) if scale and x and y else None
 
 
 def _directory(data: bytes) -> _Directory:
