@@ -31,7 +31,7 @@ def server(app: FastAPI, limits: Limits, *, host: str = "127.0.0.1", port: int =
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._progress = (0, 0)
+            self._progress: tuple[object, int] = (None, 0)
             if len(self.connections) > limits.connections:
                 transport.write(_FULL)
                 transport.close()
@@ -40,8 +40,7 @@ def server(app: FastAPI, limits: Limits, *, host: str = "127.0.0.1", port: int =
         def _watch(self) -> None:
             if self not in self.connections:
                 return
-            requests = 0 if self.cycle is None else id(self.cycle)
-            progress = (requests, self.transport.get_write_buffer_size())
+            progress = (self.cycle, self.transport.get_write_buffer_size())
             working = self.cycle is not None and not self.cycle.response_complete
             if progress == self._progress and not working:
                 self.transport.abort()

@@ -19,7 +19,6 @@ export function canvasRenderer(canvas, call, redraw) {
   return {
     longSide: 1024,
     draw(scene, { scale, x, y, divider }, strength) {
-      if (!scene.picture) return;
       const same = ["picture", "curves", "denoise"].every((key) => scene[key] === shown[key]);
       if (!(same && strength === shown.strength) && !working) walk({ ...scene }, strength);
       context.clearRect(0, 0, canvas.width, canvas.height);

@@ -109,10 +109,10 @@ export function glRenderer(canvas) {
   canvas.addEventListener("webglcontextrestored", begin);
   begin();
   return {
-    longSide: Math.min(gl.getParameter(gl.MAX_TEXTURE_SIZE), 8192),
+    longSide: Math.min(gl.getParameter(gl.MAX_TEXTURE_SIZE), matchMedia("(pointer: coarse)").matches ? 4096 : 8192),
     draw(newScene, { scale, x, y, divider }, strength) {
       scene = newScene;
-      if (!scene.picture || gl.isContextLost()) return;
+      if (gl.isContextLost()) return;
       upload();
       for (const [unit, texture] of [[0, before], [1, filtered]]) {
         bind(unit, gl.TEXTURE_2D, texture);

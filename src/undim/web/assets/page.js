@@ -202,7 +202,8 @@ let pause;
 function changeAndFilter(values) {
   change(values);
   clearTimeout(pause);
-  if (viewer.scene.curves) pause = setTimeout(filter, 150, current);
+  if (!viewer.scene.curves) return;
+  pause = setTimeout(() => attempt("The preview could not be renewed.", () => filter(current)), 150);
 }
 
 $("strength").addEventListener("input", (event) => changeAndFilter({ strength: event.target.valueAsNumber }));

@@ -58,6 +58,7 @@ export class Viewer {
   redraw() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
+      if (!this.scene.picture) return; // the last one stays in sight until the next is there
       const [left, right] = this.#visible(), divider = left + (right - left) * this.#divider;
       this.renderer.draw(this.scene, { ...this.#view, divider }, this.strength);
       const percent = Math.round(100 * this.#divider);
@@ -82,8 +83,8 @@ export class Viewer {
 
   /** Left and right end of the picture's visible part on the canvas. */
   #visible() {
-    const { x, scale } = this.#view, { picture } = this.scene;
-    return [Math.max(0, x), Math.min(this.canvas.width, x + (picture?.width ?? 0) * scale)];
+    const { x, scale } = this.#view;
+    return [Math.max(0, x), Math.min(this.canvas.width, x + this.scene.picture.width * scale)];
   }
 
   #setDivider(fraction) {
