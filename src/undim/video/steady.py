@@ -20,9 +20,9 @@ from undim.curves import Float32, apply_curves
 from undim.sampling import thumbnail as shrink
 
 SETTLE = 0.5  # seconds in which the maps cover 63 % of the way to a new estimate
-HOLD = 1.0  # seconds in which the brightness that is held covers 63 % of the way to a new one
+HOLD = 2.0  # seconds in which the brightness that is held covers 63 % of the way to a new one
 INTERVAL = 0.2  # seconds between estimates; a cut is looked for on every frame and estimated at once
-TRIM = 0.03  # largest relative correction of the mean brightness: hides exposure steps, not changes of the scene
+TRIM = 0.08  # largest relative correction of the mean brightness: hides exposure steps, not changes of the scene
 PROBE = 64  # long side in pixels on which the mean brightness is predicted
 SCENE = 32  # long side in pixels on which two frames are compared
 CUT = 0.5  # structural difference, 0 for equal frames and 1 for unrelated ones, from which it is a cut
