@@ -1,0 +1,206 @@
+"""What video costs and how it looks: flicker, noise, time per frame, transcoding time, memory over a long film.
+
+    python benchmarks/video.py flicker --data ../shared/data/video
+    python benchmarks/video.py noise   --data ../shared/data/video
+    python benchmarks/video.py speed   --data ../shared/data/video
+    python benchmarks/video.py soak    --gigabytes 2
+
+Speeds are ratios of two things timed in turn, best of several, since other work on the machine disturbs single
+times. The dark clip with known truth is `bright-indoor.mp4`, darkened in linear light to a twelfth of its exposure,
+with shot noise of 2000 electrons full scale and 2.5 electrons of read noise, 8 bit, H.264 at crf 10.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from undim.clips import evaluate_clip, flicker
+from undim.enhancer import Enhancer
+from undim.metrics import psnr
+from undim.video import FrameEnhancer
+from undim.video.encoders import Encoding
+from undim.video.frames import Brightener, eight_bits, rgb16
+from undim.video.source import Source
+from undim.video.transcode import enhance_video
+
+EXPOSURE, ELECTRONS, READ = 1 / 12, 2000.0, 2.5
+
+
+def frames_of(path: Path, count: int, start: float = 0.0) -> Iterator[av.VideoFrame]:
+    frames = (item for item in Source(path, start=start) if isinstance(item, av.VideoFrame))
+    return (frame for frame, _ in zip(frames, range(count), strict=False))
+
+
+def darken(bright: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A dark frame without and with noise, uint8, from a bright one, through linear light."""
+    u = bright / 255.0
+    linear = np.where(u <= 0.04045, u / 12.92, ((u + 0.055) / 1.055) ** 2.4)
+    electrons = linear * EXPOSURE * ELECTRONS
+    grain = rng.normal(size=electrons.shape) * np.sqrt(electrons + READ**2)
+
+    def encode(signal: np.ndarray) -> np.ndarray:
+        x = np.clip(signal / ELECTRONS, 0, 1)
+        return np.rint(255 * np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)).astype(np.uint8)
+
+    return encode(electrons), encode(electrons + grain)
+
+
+def write_dark(source: Path, target: Path, count: int, start: float = 0.0) -> Path:
+    rng = np.random.default_rng(0)
+    with av.open(target, "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "10", "preset": "veryfast"})
+        for frame in frames_of(source, count, start):
+            _, noisy = darken(eight_bits(rgb16(frame)), rng)
+            if not stream.codec_context.is_open:
+                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noisy, "rgb24")))
+        container.mux(stream.encode(None))
+    return target
+
+
+def brightness(path: Path) -> np.ndarray:
+    return np.array([rgb16(frame).mean() / 257 for frame in frames_of(path, 10**9)])
+
+
+def measure_flicker(data: Path, model: str) -> None:
+    """Of the files that are written, read again: what a viewer gets."""
+    enhancer = Enhancer(model)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        clips = {
+            "indoor, darkened, 0 to 5 s": write_dark(data / "bright-indoor.mp4", work / "a.mp4", 150),
+            "indoor, darkened, 10 to 15 s": write_dark(data / "bright-indoor.mp4", work / "b.mp4", 150, 10.0),
+            "night-1080p-h264": data / "night-1080p-h264.mp4",
+            "dusk-1080p-hevc": data / "dusk-1080p-hevc.mp4",
+        }
+        print(f"{'flicker in levels (percent)':<32}{'input':>18}{'frame by frame':>18}{'smoothed':>18}")
+        for name, clip in clips.items():
+            means = [brightness(clip)]
+            for smooth in (False, True):
+                encoding = Encoding(codec="h264", crf=14, preset="veryfast")
+                out = work / f"{clip.stem}-{smooth}.mp4"
+                enhance_video(clip, out, enhancer=enhancer, smooth=smooth, denoise="off", encoding=encoding)
+                means.append(brightness(out))
+            cells = [f"{flicker(m):.4f} ({flicker(100 * np.log(m)):.3f})" for m in means]
+            print(f"{name:<32}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
+
+
+def measure_noise(data: Path, model: str) -> None:
+    """PSNR per frame of the brightened noisy clip against the brightened clean one, same maps, and to the truth."""
+    enhancer, rng = Enhancer(model), np.random.default_rng(0)
+    bright = [eight_bits(rgb16(frame)) for frame in frames_of(data / "bright-indoor.mp4", 40, 10.0)]
+    pairs = [darken(frame, rng) for frame in bright]
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for name, denoise in (("off", "off"), ("auto", "auto"), ("0.25", 0.25), ("1", 1.0)):
+        run, clean_run = (FrameEnhancer(enhancer, denoise=d) for d in (denoise, "off"))
+        rows[f"video --denoise {name}"] = []
+        for i, ((clean, noisy), truth) in enumerate(zip(pairs, bright, strict=True)):
+            got = eight_bits(run(noisy.astype(np.uint16) * 257, i / 30))
+            want = eight_bits(clean_run(clean.astype(np.uint16) * 257, i / 30))
+            rows[f"video --denoise {name}"].append(
+                (psnr(got, want, data_range=255), psnr(got, truth, data_range=255))
+            )
+    alone = [enhancer(noisy, denoise=0.25) for _, noisy in pairs]
+    clean = [enhancer(clean, denoise="off") for clean, _ in pairs]
+    rows["each frame alone, filter 0.25"] = [
+        (psnr(a, c, data_range=255), psnr(a, t, data_range=255)) for a, c, t in zip(alone, clean, bright, strict=True)
+    ]
+    print(f"{'PSNR in dB, frames 10 to 39':<34}{'to noise-free':>16}{'to the bright truth':>22}")
+    for name, values in rows.items():
+        to_clean, to_truth = np.mean(values[10:], axis=0)
+        print(f"{name:<34}{to_clean:16.2f}{to_truth:22.2f}")
+
+
+def best(times: int, *works: Callable[[], object]) -> list[float]:
+    """The least seconds of each work, done in turn."""
+    taken = [[] for _ in works]
+    for _ in range(times):
+        for work, seconds in zip(works, taken, strict=True):
+            begun = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - begun)
+    return [min(seconds) for seconds in taken]
+
+
+def measure_speed(data: Path, model: str) -> None:
+    enhancer, clip = Enhancer(model), data / "night-1080p-h264.mp4"
+    frames = list(frames_of(clip, 30))
+    for denoise in ("off", "auto", 0.25):
+        brightener = Brightener(FrameEnhancer(enhancer, denoise=denoise))
+        waiting = iter(frames * 4)
+        wall, cpu = [], []
+        for frame in waiting:
+            begun, used = time.perf_counter(), time.process_time()
+            brightener(frame, size=(1920, 1080), format="yuv420p")
+            wall.append(time.perf_counter() - begun)
+            cpu.append(time.process_time() - used)
+        best_wall, best_cpu = (1e3 * np.percentile(seconds, 25) for seconds in (wall, cpu))
+        print(f"1080p frame, --denoise {denoise}: {best_wall:.1f} ms, of processor time {best_cpu:.1f} ms (quartile)")
+    with tempfile.TemporaryDirectory() as folder:
+        for preset in ("medium", "veryfast"):
+            encoding = Encoding(preset=preset)
+            for denoise in ("off", "auto"):
+
+                def run(strength: float, denoise: str = denoise, encoding: Encoding = encoding) -> None:
+                    target = Path(folder) / "out.mp4"
+                    enhance_video(clip, target, enhancer=enhancer, strength=strength, denoise=denoise,
+                                  encoding=encoding, end=2.0, overwrite=True)  # fmt: skip
+
+                plain, bright = best(3, lambda: transcode(clip, Path(folder) / "plain.mp4", preset), lambda: run(1.0))
+                print(f"transcode, {preset}, --denoise {denoise}: {bright / plain:.2f} times that of ffmpeg's alone")
+
+
+def transcode(source: Path, target: Path, preset: str) -> None:
+    """The same decoder, encoder and settings, and nothing between."""
+    command = ["ffmpeg", "-v", "error", "-y", "-i", source, "-t", "2", "-c:v", "libx264", "-preset", preset]
+    subprocess.run([*command, "-crf", "20", "-c:a", "copy", target], check=True)
+
+
+def soak(gigabytes: float, model: str) -> None:
+    """A long film of that much raw picture data through the whole pipeline; the process's memory as it goes."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "long.mp4", Path(folder) / "bright.mp4"
+        seconds = int(gigabytes * 1e9 / (320 * 180 * 1.5 * 25))
+        make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s=320x180:r=25:d={seconds}", "-f", "lavfi"]
+        make += ["-i", f"sine=440:d={seconds}", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", source]
+        subprocess.run(make, check=True)
+        page, samples = resource.getpagesize(), []
+
+        def progress(done: int, expected: int | None) -> None:
+            resident = int(Path("/proc/self/statm").read_text().split()[1]) * page / 1e6
+            if not samples or done - samples[-1][0] >= 2500:
+                samples.append((done, resident))
+                print(f"{done:7d} of {expected} frames: {resident:6.0f} MB", flush=True)
+
+        report = enhance_video(source, target, enhancer=Enhancer(model), progress=progress,
+                               encoding=Encoding(preset="ultrafast"))  # fmt: skip
+        settled = [megabytes for done, megabytes in samples if done > report.frames / 10]
+        print(f"{report.frames} frames; memory after the first tenth: {min(settled):.0f} to {max(settled):.0f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["flicker", "noise", "speed", "soak"])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/video"))
+    parser.add_argument("--model", default="undim")
+    parser.add_argument("--gigabytes", type=float, default=2.0)
+    chosen = parser.parse_args()
+    if chosen.what == "soak":
+        soak(chosen.gigabytes, chosen.model)
+    else:
+        work = {"flicker": measure_flicker, "noise": measure_noise, "speed": measure_speed}[chosen.what]
+        work(chosen.data, chosen.model)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
