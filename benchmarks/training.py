@@ -2,7 +2,8 @@
 
 Each variant lives in a process of its own (what glibc does with freed memory is a property of the process) and trains
 the same net from the same weights on the same pictures by the recipe zero-dce-lol. They take their steps in turn,
-and the best step of each counts, so that what else runs on the machine disturbs all of them alike.
+and the best step of each counts, by the clock and by the processor's own count (all threads together), which other
+processes on the machine disturb less.
 
 plain       eager, float32, channels first, glibc as it is: the loop that one would write down
 undim       the loop of `undim train`: channels last, bfloat16 where the processor has it, freed memory kept
@@ -100,9 +101,9 @@ def serve(variant: str, recipe: Recipe, threads: int, pipe: Connection) -> None:
     torch.set_num_threads(threads)
     step = VARIANTS[variant](recipe, pictures(recipe, recipe.batch))
     while pipe.recv():
-        start = time.perf_counter()
+        start, before = time.perf_counter(), time.process_time()
         loss = step()
-        pipe.send((time.perf_counter() - start, loss))
+        pipe.send((time.perf_counter() - start, time.process_time() - before, loss))
 
 
 def main() -> None:
@@ -122,24 +123,29 @@ def main() -> None:
         pipes[name], theirs = spawn.Pipe()
         spawn.Process(target=serve, args=(name, recipe, given.threads, theirs), daemon=True).start()
     seconds: dict[str, list[float]] = {name: [] for name in names}
+    processor: dict[str, list[float]] = {name: [] for name in names}
     losses: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(given.rounds + 2):
         for name, pipe in pipes.items():
             pipe.send(True)
-            elapsed, loss = pipe.recv()
+            elapsed, used, loss = pipe.recv()
             losses[name].append(loss)
             if turn >= 2:  # the first steps take memory from the system, and compile
                 seconds[name].append(elapsed)
+                processor[name].append(used)
     for pipe in pipes.values():
         pipe.send(False)
     print(f"{provenance()['machine']}; torch {torch.__version__}, {given.threads} threads")
     print(f"{recipe.model}, batch {recipe.batch} at {recipe.image_size}, best of {given.rounds} steps in turn\n")
-    print("variant    images/s   ratio   first loss   last loss")
+    print("variant    images/s   ratio   processor s/step   ratio   first loss   last loss")
     first = names[0]
     for name in names:
-        rate = recipe.batch / min(seconds[name])
-        ratio = min(seconds[first]) / min(seconds[name])
-        print(f"{name:9} {rate:9.2f} {ratio:7.2f} {losses[name][0]:12.6f} {losses[name][-1]:11.6f}")
+        rate, used = recipe.batch / min(seconds[name]), min(processor[name])
+        ratios = min(seconds[first]) / min(seconds[name]), min(processor[first]) / used
+        print(
+            f"{name:9} {rate:9.2f} {ratios[0]:7.2f} {used:18.2f} {ratios[1]:7.2f} "
+            f"{losses[name][0]:12.6f} {losses[name][-1]:11.6f}"
+        )
         change = abs(losses[name][-1] / losses[first][-1] - 1)
         if change > TOLERANCE:
             raise SystemExit(f"the losses of {name} and {first} differ by {change:.2%}; at most {TOLERANCE:.0%} may")

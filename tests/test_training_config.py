@@ -25,6 +25,12 @@ exposure_released = 10
 """
 
 
+def test_the_page_on_training_lists_every_key_and_every_loss() -> None:
+    rows = (RECIPES[0].parents[1] / "docs" / "training.md").read_text("utf-8").splitlines()
+    named = {name for row in rows if row.startswith("| `") for name in re.findall("`(.+?)`", row.split(" | ")[0])}
+    assert set(Recipe.__dataclass_fields__) | set(LOSSES) <= named
+
+
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
