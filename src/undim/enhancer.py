@@ -138,12 +138,13 @@ class Enhancer:
             bright = apply_curves(small, curve_maps, iterations=self.info.iterations, strength=strength, threads=1)
             gain = max(1.0, float(bright.mean() / max(small.mean(), 1e-6)))
             eps = matched_eps(estimate_noise(image)) * (1 - 1 / gain**2)
-            return eps if eps > QUANTISATION else 0.0
-        if denoise == "off":
-            return 0.0
-        if isinstance(denoise, int | float) and 0 <= denoise <= 1:
-            return 4e-4 * denoise
-        raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off' or a number from 0 to 1")
+        elif denoise == "off":
+            eps = 0.0
+        elif isinstance(denoise, int | float) and 0 <= denoise <= 1:
+            eps = 4e-4 * denoise
+        else:
+            raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off' or a number from 0 to 1")
+        return eps if eps > QUANTISATION else 0.0
 
     def _tiles(self, image: Image) -> Iterator[Tile]:
         return tiles(*image.shape[:2], halo=REACH.get(self.info.net))
