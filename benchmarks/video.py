@@ -19,12 +19,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 
-from undim.clips import evaluate_clip, flicker
+from undim.clips import flicker
 from undim.enhancer import Enhancer
 from undim.metrics import psnr
 from undim.video import FrameEnhancer
@@ -107,9 +108,7 @@ def measure_noise(data: Path, model: str) -> None:
         for i, ((clean, noisy), truth) in enumerate(zip(pairs, bright, strict=True)):
             got = eight_bits(run(noisy.astype(np.uint16) * 257, i / 30))
             want = eight_bits(clean_run(clean.astype(np.uint16) * 257, i / 30))
-            rows[f"video --denoise {name}"].append(
-                (psnr(got, want, data_range=255), psnr(got, truth, data_range=255))
-            )
+            rows[f"video --denoise {name}"].append((psnr(got, want, data_range=255), psnr(got, truth, data_range=255)))
     alone = [enhancer(noisy, denoise=0.25) for _, noisy in pairs]
     clean = [enhancer(clean, denoise="off") for clean, _ in pairs]
     rows["each frame alone, filter 0.25"] = [
@@ -147,17 +146,16 @@ def measure_speed(data: Path, model: str) -> None:
         best_wall, best_cpu = (1e3 * np.percentile(seconds, 25) for seconds in (wall, cpu))
         print(f"1080p frame, --denoise {denoise}: {best_wall:.1f} ms, of processor time {best_cpu:.1f} ms (quartile)")
     with tempfile.TemporaryDirectory() as folder:
+        plain, bright = Path(folder) / "plain.mp4", Path(folder) / "bright.mp4"
         for preset in ("medium", "veryfast"):
-            encoding = Encoding(preset=preset)
             for denoise in ("off", "auto"):
-
-                def run(strength: float, denoise: str = denoise, encoding: Encoding = encoding) -> None:
-                    target = Path(folder) / "out.mp4"
-                    enhance_video(clip, target, enhancer=enhancer, strength=strength, denoise=denoise,
-                                  encoding=encoding, end=2.0, overwrite=True)  # fmt: skip
-
-                plain, bright = best(3, lambda: transcode(clip, Path(folder) / "plain.mp4", preset), lambda: run(1.0))
-                print(f"transcode, {preset}, --denoise {denoise}: {bright / plain:.2f} times that of ffmpeg's alone")
+                convert = partial(
+                    enhance_video, clip, bright, enhancer=enhancer, denoise=denoise, encoding=Encoding(preset=preset)
+                )
+                alone, both = best(
+                    3, partial(transcode, clip, plain, preset), partial(convert, end=2.0, overwrite=True)
+                )
+                print(f"transcode, {preset}, --denoise {denoise}: {both / alone:.2f} times ffmpeg's alone", flush=True)
 
 
 def transcode(source: Path, target: Path, preset: str) -> None:

@@ -24,6 +24,7 @@ class Window:
         except tkinter.TclError as error:
             raise OutputError(f"there is no screen for a window ({error}); {HINT}") from error
         self._root.title(title)
+        self._screen = self._root.winfo_screenwidth(), self._root.winfo_screenheight()
         self._photo = tkinter.PhotoImage(master=self._root)
         tkinter.Label(self._root, image=self._photo, borderwidth=0).pack()
         self._open = True
@@ -32,8 +33,8 @@ class Window:
             self._root.bind(key, lambda _: self._close())
 
     def size_for(self, width: int, height: int) -> tuple[int, int]:
-        """The size at which frames fit on the screen, never enlarged."""
-        scale = min(1.0, 0.9 * self._root.winfo_screenwidth() / width, 0.8 * self._root.winfo_screenheight() / height)
+        """The size at which frames fit on the screen, never enlarged. Any thread may ask."""
+        scale = min(1.0, 0.9 * self._screen[0] / width, 0.8 * self._screen[1] / height)
         return max(2, round(width * scale)), max(2, round(height * scale))
 
     def show(self, frames: Iterable[VideoFrame]) -> int:
