@@ -69,6 +69,15 @@ def test_an_unknown_verb_is_wrong_usage() -> None:
     assert "No such command 'brighten'" in result.stderr
 
 
+def test_without_the_native_kernel_it_works_and_says_so_in_one_line(photo: Path) -> None:
+    code = "import sys; sys.modules['undim._native'] = None; from undim.cli import main; main()"
+    command = [sys.executable, "-c", code, "enhance", photo]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    warning, summary = done.stderr.splitlines()
+    assert warning.startswith("undim: undim's native kernel is not available")
+    assert summary.startswith("1 done")
+
+
 def test_enhance_writes_beside_the_photo_and_prints_the_path(photo: Path) -> None:
     result = undim("enhance", photo)
     assert result.exit_code == 0

@@ -7,6 +7,7 @@ inside the verb. Exit codes: 0 all done; 1 something failed, and stderr says wha
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 
 import click
@@ -34,7 +35,7 @@ VERBS = {  # verb -> module of undim.cli : function
 
 
 class Verbs(click.Group):
-    """A group that imports a verb when it is asked for, and prints undim's errors without a traceback."""
+    """A group that imports a verb when it is asked for, and prints undim's errors and warnings as one line each."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -48,11 +49,18 @@ class Verbs(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except UndimError as error:
-            click.echo(f"undim: {error}", err=True)
-            sys.exit(1)
+        with warnings.catch_warnings():
+            warnings.showwarning = _say  # type: ignore[assignment]  # it needs no more than the message
+            try:
+                return super().invoke(ctx)
+            except UndimError as error:
+                click.echo(f"undim: {error}", err=True)
+                sys.exit(1)
+
+
+def _say(message: Warning | str, *_: object) -> None:
+    """A warning in the words of the command line, without the line of code that caused it."""
+    click.echo(f"undim: {message}", err=True)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
