@@ -22,8 +22,8 @@ using Index = std::int64_t;
 constexpr Index reach = 2, window = 2 * reach + 1;
 
 // Per pixel: the sums over the channels of |d| and of d, for d = x - average.
-UNDIM_WIDE void differences(const std::uint16_t* x, const std::uint16_t* average, Index width, std::int32_t* size,
-                            std::int32_t* shift) {
+UNDIM_WIDE void differences(const std::uint16_t* __restrict x, const std::uint16_t* __restrict average, Index width,
+                            std::int32_t* __restrict size, std::int32_t* __restrict shift) {
     for (Index i = 0; i < width; ++i) {
         const std::int32_t r = x[3 * i] - average[3 * i];
         const std::int32_t g = x[3 * i + 1] - average[3 * i + 1];
@@ -34,7 +34,8 @@ UNDIM_WIDE void differences(const std::uint16_t* x, const std::uint16_t* average
 }
 
 // Sums over `window` pixels along a row whose edges are repeated; `padded` has room for width + 2 reach.
-UNDIM_WIDE void sum_across(const std::int32_t* row, Index width, std::int32_t* padded, std::int32_t* sums) {
+UNDIM_WIDE void sum_across(const std::int32_t* __restrict row, Index width, std::int32_t* __restrict padded,
+                           std::int32_t* __restrict sums) {
     for (Index i = 0; i < reach; ++i) {
         padded[i] = row[0];
         padded[reach + width + i] = row[width - 1];
@@ -44,33 +45,38 @@ UNDIM_WIDE void sum_across(const std::int32_t* row, Index width, std::int32_t* p
         sums[i] = padded[i] + padded[i + 1] + padded[i + 2] + padded[i + 3] + padded[i + 4];
 }
 
-UNDIM_WIDE void slide(std::int32_t* total, const std::int32_t* fresh, const std::int32_t* old, Index width) {
+UNDIM_WIDE void slide(std::int32_t* __restrict total, const std::int32_t* __restrict fresh, const std::int32_t* __restrict old,
+                      Index width) {
     for (Index i = 0; i < width; ++i) total[i] += fresh[i] - old[i];
 }
 
 // n <- min(n + 1, frames) at rest, 1 where either sum exceeds what noise gives: limit^2 (1 + 1/n), all in squares.
-UNDIM_WIDE void decide(const std::int32_t* size, const std::int32_t* shift, const std::uint8_t* count, Index width,
-                       float size_limit, float shift_limit, int frames, std::uint8_t* next, float* share) {
-    const float size_square = size_limit * size_limit, shift_square = shift_limit * shift_limit;
+// share is 1/n for each of the three samples of a pixel.
+UNDIM_WIDE void decide(const std::int32_t* __restrict size, const std::int32_t* __restrict shift,
+                       const std::uint8_t* __restrict count, Index width, const Average& job,
+                       std::uint8_t* __restrict next, float* __restrict inverse, float* __restrict share) {
+    const float size_square = job.size_limit * job.size_limit, shift_square = job.shift_limit * job.shift_limit;
+    const float most = static_cast<float>(job.frames);
     for (Index i = 0; i < width; ++i) {
-        const int n = count[i];
-        const float noise = 1.0f + 1.0f / static_cast<float>(n);
+        const float n = static_cast<float>(static_cast<std::int32_t>(count[i]));
+        const float noise = 1.0f + 1.0f / n;
         const float a = static_cast<float>(size[i]), b = static_cast<float>(shift[i]);
-        const bool moved = (a * a > size_square * noise) | (b * b > shift_square * noise);
-        const int more = n + 1 < frames ? n + 1 : frames;
-        const int m = moved ? 1 : more;
-        next[i] = static_cast<std::uint8_t>(m);
-        share[i] = 1.0f / static_cast<float>(m);
+        const float more = n + 1.0f < most ? n + 1.0f : most;
+        const float at_rest = a * a > size_square * noise ? 1.0f : more;
+        const float m = b * b > shift_square * noise ? 1.0f : at_rest;
+        next[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(m));
+        inverse[i] = 1.0f / m;
     }
+    for (Index i = 0; i < width; ++i) share[3 * i] = share[3 * i + 1] = share[3 * i + 2] = inverse[i];
 }
 
-UNDIM_WIDE void update(const std::uint16_t* x, const std::uint16_t* average, const float* share, Index width,
-                       std::uint16_t* out) {
-    for (Index i = 0; i < width; ++i)
-        for (Index c = 0; c < 3; ++c) {
-            const float a = average[3 * i + c], d = static_cast<float>(x[3 * i + c]) - a;
-            out[3 * i + c] = static_cast<std::uint16_t>(static_cast<std::int32_t>(a + d * share[i] + 0.5f));
-        }
+UNDIM_WIDE void update(const std::uint16_t* __restrict x, const std::uint16_t* __restrict average,
+                       const float* __restrict share, Index samples, std::uint16_t* __restrict out) {
+    for (Index j = 0; j < samples; ++j) {
+        const float a = static_cast<float>(static_cast<std::int32_t>(average[j]));
+        const float d = static_cast<float>(static_cast<std::int32_t>(x[j]) - static_cast<std::int32_t>(average[j]));
+        out[j] = static_cast<std::uint16_t>(static_cast<std::int32_t>(a + d * share[j] + 0.5f));
+    }
 }
 
 void run_rows(const Average& job, Index top, Index bottom) {
@@ -79,7 +85,7 @@ void run_rows(const Average& job, Index top, Index bottom) {
     // The last `window` rows, summed across; their sums, which are the sums over the whole window; one row.
     std::vector<std::int32_t> sizes = rows(window), shifts = rows(window), size_total = rows(1), shift_total = rows(1);
     std::vector<std::int32_t> size = rows(1), shift = rows(1), fresh = rows(1), padded(width + 2 * reach);
-    std::vector<float> share(static_cast<std::size_t>(width));
+    std::vector<float> inverse(static_cast<std::size_t>(width)), share(static_cast<std::size_t>(row));
     const auto push = [&](const std::vector<std::int32_t>& line, std::vector<std::int32_t>& total, std::int32_t* oldest) {
         sum_across(line.data(), width, padded.data(), fresh.data());
         slide(total.data(), fresh.data(), oldest, width);
@@ -92,9 +98,9 @@ void run_rows(const Average& job, Index top, Index bottom) {
         push(shift, shift_total, shifts.data() + slot);
         const Index middle = i - reach;
         if (middle < top) continue;
-        decide(size_total.data(), shift_total.data(), job.count + middle * width, width, job.size_limit, job.shift_limit,
-               job.frames, job.next_count + middle * width, share.data());
-        update(job.frame + middle * row, job.average + middle * row, share.data(), width, job.next_average + middle * row);
+        decide(size_total.data(), shift_total.data(), job.count + middle * width, width, job,
+               job.next_count + middle * width, inverse.data(), share.data());
+        update(job.frame + middle * row, job.average + middle * row, share.data(), row, job.next_average + middle * row);
     }
 }
 
