@@ -7,7 +7,8 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
     $(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 PHOTO := assets/night-coffee.jpg
-PACKAGE := pyproject.toml $(wildcard CMakeLists.txt) $(shell find src -type f ! -name '*.pyc')
+BUILT := pyproject.toml CMakeLists.txt $(wildcard src/undim/native/*)
+PACKAGE := $(BUILT) $(shell find src -type f ! -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test docs sanitize clean python
@@ -44,7 +45,7 @@ clean:
 	.venv-dev/bin/pip install --quiet --constraint constraints.txt torch
 	@touch $@
 
-.venv-dev/.stamp: .venv-dev/.torch $(filter-out %.py,$(PACKAGE)) | python
+.venv-dev/.stamp: .venv-dev/.torch $(BUILT) | python
 	.venv-dev/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
