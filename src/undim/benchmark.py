@@ -17,6 +17,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from undim.curves import apply_curves
 from undim.enhancer import Enhancer
 from undim.sampling import thumbnail
 
@@ -72,7 +73,7 @@ def stages(enhancer: Enhancer, megapixels: float, *, rounds: int = 7) -> dict[st
         undenoised=lambda: enhancer(image, denoise="off"),
         thumbnail=lambda: thumbnail(image, size),
         network=lambda: enhancer.curve_maps(small),
-        curve=lambda: enhancer.apply(image, maps, denoise="off"),
+        curve=lambda: apply_curves(image, maps, iterations=enhancer.info.iterations, threads=enhancer.threads),
     )
 
 

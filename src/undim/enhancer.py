@@ -26,7 +26,6 @@ from undim.sampling import Tile, thumbnail, tiles
 
 # How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the whole picture.
 REACH = {"DCENet": 7, "DCENetPP": 7}
-GAIN_SIDE = 64  # a thumbnail of this long side tells how much a picture is brightened
 QUANTISATION = 1 / 12 / 255**2  # the variance that rounding to 8 bits adds: below it there is nothing to filter
 
 Denoise = float | Literal["auto", "off"]
@@ -115,26 +114,21 @@ class Enhancer:
             whole[:, *tile.core] = maps[:, *tile.inner]
         return whole
 
-    def apply(self, image: Image, curve_maps: Float32, *, strength: float = 1.0, denoise: Denoise = "auto") -> Image:
-        """The second half of the path: an image brightened by curve maps that this model gave."""
-        if strength == 0:
-            return image.copy()
-        return self._walk(image, curve_maps, strength, self._filter_eps(image, curve_maps, strength, denoise))
-
     def _walk(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
         n, threads = self.info.iterations, self.threads
         if eps > 0:
             return filter_and_apply(image, curve_maps, iterations=n, strength=strength, eps=eps, threads=threads)
         return apply_curves(image, curve_maps, iterations=n, strength=strength, threads=threads)
 
-    def _filter_eps(self, image: Image, curve_maps: Float32, strength: float, denoise: Denoise) -> float:
+    def _filter_eps(
+        self, image: Image, small: Float32, curve_maps: Float32, strength: float, denoise: Denoise
+    ) -> float:
         """The guided filter's eps; 0 for none. At a given amount of 1 it is the null model's, 4e-4.
 
         "auto" takes the eps that suits the noise found in the image, times the share of the noise's variance
         that the curve adds, 1 - 1 / gain^2: a picture that is hardly brightened is hardly filtered.
         """
         if denoise == "auto":
-            small = thumbnail(image, GAIN_SIDE)
             bright = apply_curves(small, curve_maps, iterations=self.info.iterations, strength=strength, threads=1)
             gain = max(1.0, float(bright.mean() / max(small.mean(), 1e-6)))
             eps = matched_eps(estimate_noise(image)) * (1 - 1 / gain**2)
@@ -151,11 +145,13 @@ class Enhancer:
 
     def _enhance(self, image: Image, strength: float, denoise: Denoise) -> Image:
         check_image(image)
-        if self.maps != "full":
-            return self.apply(image, self.curve_maps(image), strength=strength, denoise=denoise)
         if strength == 0:
             return image.copy()
-        eps = self._filter_eps(image, self._estimator(thumbnail(image, self.info.maps_size)), strength, denoise)
+        small = thumbnail(image, self.info.maps_size if self.maps == "full" else self.maps)
+        curve_maps = self._estimator(small)
+        eps = self._filter_eps(image, small, curve_maps, strength, denoise)
+        if self.maps != "full":
+            return self._walk(image, curve_maps, strength, eps)
         enhanced = np.empty_like(image)
         for tile in self._tiles(image):
             around = image[tile.around]
