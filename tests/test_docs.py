@@ -9,7 +9,9 @@ import shutil
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+from PIL import Image
 
 from undim.cli import main
 from undim.pretrained import MODELS
@@ -79,3 +81,14 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_bundled_photograph_is_what_its_script_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pytest.importorskip("skimage.data", reason="scikit-image carries the picture it is made from")
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    script = importlib.import_module("make_demo_photo")
+    made = script.darken(data.coffee()).astype(int)
+    with Image.open(script.ASSET) as photo:
+        bundled = np.asarray(photo).astype(int)
+    assert np.abs(bundled - made).mean() < 2  # what JPEG costs
+    assert bundled.mean() < 20
