@@ -121,7 +121,7 @@ def enhance(
     if PIPE in inputs or output == PIPE:
         _through_pipes(inputs, output, brighten, options)
         return
-    with _Teller(quiet=as_json) as teller:
+    with _Teller(quiet=as_json, endless=watch) as teller:
         if watch:
             assert output is not None
             report = folders.watch(inputs, output, brighten, options, recursive=recursive, jobs=jobs, progress=teller)
@@ -166,8 +166,9 @@ def _counts(report: Report) -> str:
 class _Teller:
     """Prints each new path on stdout as it comes; on a terminal, a bar with the time that is left on stderr."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, endless: bool) -> None:
         self._quiet = quiet
+        self._endless = endless
         self._bar: tqdm[Any] | None = None
 
     def __enter__(self) -> _Teller:
@@ -178,7 +179,7 @@ class _Teller:
             self._bar.close()
 
     def __call__(self, outcome: Outcome, total: int) -> None:
-        if self._bar is None and total > 1:
+        if self._bar is None and total > 1 and not self._endless:
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, unit="image", disable=None)
