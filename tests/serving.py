@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,11 @@ def running(enhancers: dict[str, Any], *, limits: Limits | None = None, **option
         uvicorn.should_exit = True
         thread.join(timeout=20)
         assert not thread.is_alive(), "the server did not stop"
+
+
+def resident() -> int:
+    """Memory of this process, in which the server runs, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def dark(height: int = 60, width: int = 80, seed: int = 0) -> np.ndarray:

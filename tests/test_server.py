@@ -150,6 +150,25 @@ def test_a_body_that_is_no_picture_is_refused(
     problem(api.post("/enhance", content=content, headers=headers), kind)
 
 
+def test_a_second_part_ends_the_reading_of_a_form(api: httpx.Client) -> None:
+    body = b"--x\r\n\r\none\r\n--x\r\n\r\ntwo\r\n--x and what no form says"
+    assert "more than one part" in problem(api.post("/enhance", content=body, headers=FORM), "invalid-request")
+
+
+class Faulty(Enhancer):
+    def curve_maps(self, image: np.ndarray) -> np.ndarray:
+        raise ZeroDivisionError("a bug")
+
+
+def test_a_fault_is_a_problem_and_is_logged(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with running({"m": Faulty(model)}) as address:
+        response = httpx.post(f"{address}/curves", content=picture())
+        assert "fault of the server" in problem(response, "internal")
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert 'undim_requests_total{route="/curves",status="500"} 1\n' in httpx.get(f"{address}/metrics").text
+    assert "ZeroDivisionError: a bug" in caplog.text
+
+
 def test_unknown_addresses_and_methods(api: httpx.Client) -> None:
     problem(api.get("/nothing"), "not-found")
     problem(api.get("/assets/../../server/app.py"), "not-found")
@@ -180,6 +199,7 @@ def test_the_pages_name_no_other_host(api: httpx.Client, path: str) -> None:
     [
         {"origin": "http://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
     ],
@@ -196,12 +216,12 @@ def test_the_servers_own_page_may_post(api: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("host", "known"),
     [
-        ("127.0.0.1:1", True), ("localhost", True), ("[::1]:8000", True), ("photos.example", True),
+        ("127.0.0.1:1", True), ("localhost", True), ("[::1]:8000", True), ("Photos.Example", True),
         ("evil.example", False), ("localhost.evil.example", False), ("", False), ("[:", False),
     ],
 )  # fmt: skip
 def test_only_known_names_are_answered(enhancers: dict[str, Enhancer], host: str, known: bool) -> None:
-    with running(enhancers, hosts=["photos.example"]) as address:
+    with running(enhancers, hosts=["photos.EXAMPLE"]) as address:
         response = httpx.get(f"{address}/healthz", headers={"host": host})
         if known:
             assert response.status_code == 200

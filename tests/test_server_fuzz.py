@@ -5,14 +5,12 @@ from __future__ import annotations
 import functools
 import io
 import json
-import os
 import random
 import struct
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,7 +18,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from serving import picture, running
+from serving import picture, resident, running
 from standin import write_model
 from undim.enhancer import Enhancer
 from undim.server import Limits
@@ -143,11 +141,6 @@ def fuzzed(count: int, seed: int) -> Iterator[tuple[str, str, bytes]]:
         kind = list(KINDS)[index % len(KINDS)]
         label = LABELS[-1] if kind == "malformed_form" else rng.choice(LABELS)
         yield kind, label, KINDS[kind](rng)
-
-
-def resident() -> int:
-    """Memory of this process, in which the server runs, in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_thousand_broken_bodies(address: str) -> None:

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 
-from serving import dark, picture, running
+from serving import dark, picture, resident, running
 from standin import write_model
 from test_server import problem
 from undim.enhancer import Enhancer
@@ -100,6 +100,15 @@ def test_work_that_takes_too_long_is_given_up(slow: Slow) -> None:
     with running({"slow": slow}, limits=Limits(concurrency=1, queue=4, work_seconds=0.2)) as address:
         problem(httpx.post(f"{address}/enhance", content=picture()), "work-timeout")
         assert places_taken(address) == 0
+
+
+def test_uploads_that_were_given_up_leave_the_memory(slow: Slow) -> None:
+    with running({"slow": slow}, limits=Limits(concurrency=1, queue=9, work_seconds=0.05)) as address:
+        problem(httpx.post(f"{address}/enhance", content=picture()), "work-timeout")  # it keeps the only thread
+        body, before = b"x" * (20 << 20), resident()
+        for _ in range(15):
+            problem(httpx.post(f"{address}/enhance", content=body, timeout=60), "work-timeout")
+        assert resident() - before < 8 * len(body)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,8 @@ address in a request is ever fetched.
 """
 
 import io
-import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +15,7 @@ from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import FileResponse, JSONResponse
+from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
 from undim import __version__
@@ -108,8 +106,7 @@ def create_app(
 
     async def work(request: Request, function: Callable[[bytes], Response]) -> Response:
         with workers.place():
-            picture = await read_picture(request, limits)
-            return await workers.run(request, partial(function, picture))
+            return await workers.run(request, function, await read_picture(request, limits))
 
     async def enhance(request: Request, settings: Settings) -> Response:
         def enhanced(data: bytes) -> Response:
@@ -226,7 +223,7 @@ def _answer_with_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        reasons = (f"{'.'.join(map(str, reason['loc'][1:]))}: {reason['msg']}" for reason in error.errors())
+        reasons = (f"{reason['loc'][1]}: {reason['msg']}" for reason in error.errors())
         return Problem("invalid-request", "; ".join(reasons)).response()
 
     @app.exception_handler(HTTPException)
@@ -239,8 +236,3 @@ def _answer_with_problems(app: FastAPI) -> None:
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, __: ClientDisconnect) -> Response:
         return Response(status_code=499)  # nobody hears it; it is counted
-
-    @app.exception_handler(Exception)
-    async def internal(_: Request, error: Exception) -> JSONResponse:
-        logging.getLogger("undim.server").error("unexpected", exc_info=error)
-        return Problem("internal", "this is a fault of the server; its log says more").response()

@@ -22,7 +22,7 @@ class Limits:
     """Each bound has its own answer (see `undim.server.problems`). They bound the memory of the server:
     `(concurrency + queue) * body_bytes` for uploads, about `12 * concurrency * pixels` bytes for work."""
 
-    body_bytes: int = 64 << 20
+    body_bytes: int = 64_000_000
     pixels: int = 64_000_000
     concurrency: int = field(default_factory=lambda: thread_count(None))
     queue: int = 16
@@ -56,13 +56,14 @@ class Workers:
         finally:
             self.taken -= 1
 
-    async def run(self, request: Request, function: Callable[[], T]) -> T:
-        """The result of `function`, called in a worker thread, if the client of `request` stays to hear it.
+    async def run(self, request: Request, function: Callable[[bytes], T], upload: bytes) -> T:
+        """`function(upload)` from a worker thread, if the client of `request` stays to hear it.
 
         Where the client leaves or the time is up, a call that has not begun is taken back; one that runs
         already cannot be stopped and keeps its thread, but no longer its place.
         """
-        work = asyncio.wrap_future(self._pool.submit(function))
+        held = [upload]  # not the call's own: the pool keeps a call that was taken back until a thread is free
+        work = asyncio.wrap_future(self._pool.submit(lambda: function(held.pop())))
         gone = asyncio.create_task(_disconnection(request))
         try:
             either: set[asyncio.Future[Any]] = {work, gone}
@@ -75,6 +76,7 @@ class Workers:
         finally:
             gone.cancel()
             work.cancel()
+            held.clear()
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import time
 from collections.abc import Collection
 from ipaddress import ip_address
@@ -22,7 +23,8 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-SECURITY_HEADERS = {
+HEADERS = {
+    "Cache-Control": "no-cache",  # an upgrade must not mix its page with a kept script
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -34,32 +36,37 @@ SECURITY_HEADERS = {
 
 
 class Shield:
-    """ASGI middleware: refuses foreign hosts and sites, adds the security headers, counts the answers."""
+    """ASGI middleware: refuses foreign hosts and sites, adds the headers, turns faults into answers, counts them."""
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str], telemetry: Telemetry) -> None:
         self.app = app
-        self.hosts = hosts
+        self.hosts = {host.lower() for host in hosts}
         self.telemetry = telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begin, status = time.perf_counter(), 500
+        begin, status = time.perf_counter(), 0
 
         async def send_shielded(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
         try:
             refuse_foreign(scope["method"], Headers(scope=scope), self.hosts)
+            await self.app(scope, receive, send_shielded)
         except Problem as problem:
             await problem.response()(scope, receive, send_shielded)
-        else:
-            await self.app(scope, receive, send_shielded)
+        except Exception:
+            if status:
+                raise  # the answer has begun: uvicorn logs the fault and ends the connection
+            logging.getLogger("undim.server").exception("a fault of the server")
+            fault = Problem("internal", "this is a fault of the server; its log says more")
+            await fault.response()(scope, receive, send_shielded)
         finally:
             route = getattr(scope.get("route"), "path", "") or "other"
             self.telemetry.record(route, status, time.perf_counter() - begin)
@@ -78,7 +85,7 @@ def refuse_foreign(method: str, headers: Headers, hosts: Collection[str]) -> Non
     if method in ("GET", "HEAD"):
         return
     site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
-    if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc != host):
+    if site not in ("same-origin", "none") or (origin is not None and origin.partition("://")[2] != host):
         raise Problem("cross-site", "a page of another site may not use this server; open the server's own page")
 
 
