@@ -115,6 +115,19 @@ def test_infinite_scores_leave_error_and_gain_undefined() -> None:
     assert json.loads(json.dumps(evaluation.record("n"), allow_nan=False))["images"][0]["psnr"] is None
 
 
+def test_the_table_says_nothing_of_what_is_not_known() -> None:
+    lone = Evaluation(["one"], ["m", "n"], ["psnr"], np.array([[[math.inf], [20.0]]]))
+    assert [row.split() for row in lone.table(against="n").splitlines()[1:]] == [["m", "∞"], ["n", "20.00"]]
+
+
+def test_a_picture_too_small_for_ssim_is_named(tmp_path: Path) -> None:
+    for side in ("low", "high"):
+        (tmp_path / side).mkdir()
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / side / "speck.png")
+    with pytest.raises(InputError, match=r"speck\.png, input: SSIM needs images of at least 11 x 11"):
+        evaluate(find_items(tmp_path), SOME)
+
+
 def test_paired_bootstrap_is_seeded_and_near_the_normal_interval() -> None:
     differences = np.random.default_rng(3).normal(1.0, 2.0, 400)
     low, high = paired_bootstrap(differences)
@@ -177,8 +190,8 @@ def test_the_verb_writes_csv_json_and_html(paired: Path, tmp_path: Path) -> None
     assert all(row["psnr_uint8_wrapped"] for row in rows)
     record = json.loads(files["json"].read_text())
     assert record["against"] == "null_model"
-    assert record["facts"]["stand-in"]["maps"] == "full"
-    assert len(record["facts"]["stand-in"]["sha256"]) == len(record["facts"]["data"]["sha256"]) == 64
+    assert record["facts"]["model stand-in"]["maps"] == "full"
+    assert len(record["facts"]["model stand-in"]["sha256"]) == len(record["facts"]["data"]["sha256"]) == 64
     assert {"undim", "commit", "numpy", "onnxruntime", "machine"} <= record["facts"].keys()
     assert record["summary"]["stand-in"]["psnr"]["gain"]["interval"][0] is not None
     assert len(record["images"]) == len(rows)

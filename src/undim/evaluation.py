@@ -125,13 +125,15 @@ class Evaluation:
         rows = [["method", *(METRICS[metric].heading for metric in self.metrics)]]
         for method in self.methods:
             means = [self.shown(method, metric) for metric in self.metrics]
-            means[0] += f" ± {self.estimate(method, first).error:.{METRICS[first].digits}f}"
+            error = self.estimate(method, first).error
+            means[0] += f" ± {error:.{METRICS[first].digits}f}" if math.isfinite(error) else ""
             rows.append([method, *means])
         if against is not None:
             rows[0].append(f"{METRICS[first].heading} over {against}")
             for row in rows[1:]:
                 gain = self.gain(row[0], against, first)
-                row.append("" if row[0] == against else f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]")
+                known = row[0] != against and math.isfinite(gain.mean)
+                row.append(f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]" if known else "")
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
             "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
@@ -185,10 +187,8 @@ def evaluate(
     return Evaluation([item.name for item in items], list(methods), names, values)
 
 
-def paired_bootstrap(
-    differences: NDArray[np.float64], *, level: float = 0.95, samples: int = 10_000, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile interval of a mean difference: the images are drawn again with replacement, `samples` times.
+def paired_bootstrap(differences: NDArray[np.float64], *, samples: int = 10_000, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile interval of a mean difference: the images are drawn again with replacement, `samples` times.
 
     Pairing is what makes it sharp: images differ by far more (4 to 5 dB on LOL's eval15) than methods do. Of
     15 images it is somewhat too narrow, as every bootstrap of so few is. Seeded: same scores, same interval.
@@ -198,7 +198,7 @@ def paired_bootstrap(
     means = np.concatenate(  # in parts, so that a thousand images need no gigabyte
         [differences[random.integers(n, size=(samples // 10, n))].mean(axis=1) for _ in range(10)]
     )
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -209,10 +209,13 @@ def _measure(items: Sequence[Item], methods: Mapping[str, Method], metrics: Sequ
         outputs, scores = {}, {}
         for method, function in methods.items():
             output = outputs[method] = function(image)
-            scores[method] = {
-                name: METRICS[name].function(output, *operands[METRICS[name].compares_with], data_range=255)
-                for name in metrics
-            }
+            try:
+                scores[method] = {
+                    name: METRICS[name].function(output, *operands[METRICS[name].compares_with], data_range=255)
+                    for name in metrics
+                }
+            except InputError as error:
+                raise InputError(f"{item.input}, {method}: {error}") from error
         yield Measurement(item, image, reference, outputs, scores)
 
 

@@ -129,7 +129,7 @@ def _summary(evaluation: Evaluation, against: str | None) -> str:
         if against is not None:
             gain = evaluation.gain(method, against, first)
             interval = f"<small>[{gain.low:+.2f}, {gain.high:+.2f}]</small>"
-            shown = "" if method == against else f"{gain.mean:+.2f} {interval}"
+            shown = f"{gain.mean:+.2f} {interval}" if method != against and math.isfinite(gain.mean) else ""
             cells.append(f'<td data-value="{gain.mean}">{shown}</td>')
         rows.append(f'<tr data-method="{escape(method)}">{"".join(cells)}</tr>')
     return f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"

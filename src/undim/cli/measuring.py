@@ -82,7 +82,7 @@ def evaluate(
     facts: Facts = {
         **provenance(),
         "data": {"folder": str(data), "files": str(len(files)), "sha256": fingerprint(files)},
-        **{name: method.facts() for name, method in learned.items()},
+        **{f"model {name}": method.facts() for name, method in learned.items()},
     }
     report = Report()
     evaluation = measure(items, methods, wrapped=wrapped, observers=[report.watch] if html_file else [])
