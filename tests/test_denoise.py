@@ -111,6 +111,26 @@ def test_the_null_model_scores_what_it_should_on_eval15(fused: Filter, shared: P
         assert -10 * np.log10(error) == pytest.approx(expected[name], abs=0.001)
 
 
+@both
+def test_colour_noise_is_smoothed_more_than_brightness_and_a_grey_picture_alike(smooth: Any) -> None:
+    coloured = noise((96, 96, 3), 0.01)
+    brightness, colour = coloured.mean(axis=2), coloured - coloured.mean(axis=2, keepdims=True)
+    out = smooth(coloured, eps=1e-6, chroma_eps=1e-3)
+    assert np.abs(out.mean(axis=2) - brightness).max() < 0.1 * brightness.std()
+    assert (out - out.mean(axis=2, keepdims=True)).std() < 0.4 * colour.std()
+    grey = np.repeat(noise((96, 96, 1), 0.01), 3, axis=2)
+    np.testing.assert_allclose(smooth(grey, eps=1e-4, chroma_eps=1e-3), smooth(grey, eps=1e-4), atol=1e-6)
+
+
+@both
+def test_white_stays_white_where_colour_differences_are_filtered(smooth: Any) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    image[10:30, 10:30] = 255
+    out = smooth(image, eps=1e-4, chroma_eps=1e-3)
+    assert (out[15:25, 15:25] == 255).all()
+    assert (out[image < 255] < 255).all()
+
+
 @pytest.mark.parametrize("sigma", [0.004, 0.01, 0.03])
 @pytest.mark.parametrize("dtype", MAXIMUM, ids=str)
 def test_noise_on_a_smooth_picture_is_measured(sigma: float, dtype: Any) -> None:

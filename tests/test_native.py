@@ -95,6 +95,14 @@ def test_the_filter_equals_numpy(image: Any, radius: int, eps: float) -> None:
 
 
 @settings(max_examples=40, deadline=None)
+@given(image=images, radius=st.integers(1, 4), eps=st.sampled_from([1e-8, 4e-4]), more=st.sampled_from([1e-8, 2e-3]))
+def test_the_filter_of_colour_differences_equals_numpy(image: Any, radius: int, eps: float, more: float) -> None:
+    out = guided_filter(image, radius=radius, eps=eps, chroma_eps=more)
+    reference = guided_filter_numpy(image, radius=radius, eps=eps, chroma_eps=more)
+    assert worst(out, reference) <= tolerance(image.dtype)
+
+
+@settings(max_examples=40, deadline=None)
 @given(image=images, size=map_sizes, radius=st.integers(1, 4))
 def test_both_in_one_pass_equal_numpy(image: Any, size: tuple[int, int], radius: int) -> None:
     maps = np.random.default_rng(radius).uniform(-0.5, 0.5, (24, *size)).astype(np.float32)

@@ -90,13 +90,14 @@ def run_native(
     threads: int,
     radius: int = 0,
     eps: float = 0.0,
+    chroma_eps: float = 0.0,
 ) -> Image:
     """Check the image and hand it to the kernel: the filter unless radius is 0, then `iterations` steps."""
     check_layout(image)
     if not image.flags.aligned or any(stride % image.itemsize for stride in image.strides):
         image = image.copy()
     out = np.empty(image.shape, image.dtype)
-    if not native.enhance(image, out, steps, iterations, radius, eps, threads):
+    if not native.enhance(image, out, steps, iterations, radius, eps, threads, chroma_eps=chroma_eps):
         check_samples(image)
     return out
 

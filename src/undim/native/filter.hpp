@@ -52,8 +52,9 @@ struct Across {
 template <typename Sum>
 struct Filter {
     Index radius, window, width;  // width of the tile in samples
-    float eps;
-    float *x, *a, *b;  // the last `window` rows
+    float eps[3];                 // of the three channels
+    float* noise;                 // eps along a row
+    float *x, *a, *b;             // the last `window` rows
     Sum *sum_x, *sum_xx;
     float *sum_a, *sum_b;  // their sums
     Sum *box_x, *box_xx;
@@ -65,7 +66,9 @@ struct Filter {
         : radius(job.radius),
           window(2 * radius + 1),
           width(3 * pixels),
-          eps(job.eps),
+          eps{job.chroma_eps > 0.0f ? job.chroma_eps : job.eps, job.eps,
+              job.chroma_eps > 0.0f ? job.chroma_eps : job.eps},
+          noise(arena.take<float>(inner())),
           x(arena.take<float>(window * outer())),
           a(arena.take<float>(window * inner())),
           b(arena.take<float>(window * inner())),
@@ -88,6 +91,7 @@ struct Filter {
         for (Index j = 0; j < window * inner(); ++j) a[j] = b[j] = 0;
         for (Index j = 0; j < outer(); ++j) sum_x[j] = sum_xx[j] = 0;
         for (Index j = 0; j < inner(); ++j) sum_a[j] = sum_b[j] = 0;
+        for (Index j = 0; j < inner(); ++j) noise[j] = eps[j % 3];
     }
 
     // The row i of a ring, counted from the tile's first; it holds what came `window` rows before.
@@ -111,7 +115,7 @@ struct Filter {
         across_x.sum(sum_x, box_x, n);
         across_x.sum(sum_xx, box_xx, n);
         const Sum share = Sum(1) / static_cast<Sum>(window * window);
-        const float noise = eps;
+        const float* __restrict e = noise;
         const Sum* __restrict s = box_x;
         const Sum* __restrict ss = box_xx;
         float* __restrict to_a = fresh_a;
@@ -120,7 +124,7 @@ struct Filter {
             const Sum mean = s[j] * share;
             const float difference = static_cast<float>(ss[j] * share - mean * mean);
             const float variance = difference > 0.0f ? difference : 0.0f;
-            to_a[j] = variance / (variance + noise);
+            to_a[j] = variance / (variance + e[j]);
             to_b[j] = static_cast<float>(mean) * (1.0f - to_a[j]);
         }
         slide(sum_a, a + i % window * n, fresh_a, n);
@@ -142,13 +146,35 @@ struct Filter {
         const float share = 1.0f / static_cast<float>(window * window);
         const float* __restrict sa = fresh_a;
         const float* __restrict sb = fresh_b;
-        for (Index j = 0; j < width; ++j) {
-            const float y = (sa[j] * before[j] + sb[j]) * share;
-            const float low = y > 0.0f ? y : 0.0f;
-            v[j] = low < 1.0f ? low : 1.0f;
-        }
+        for (Index j = 0; j < width; ++j) v[j] = (sa[j] * before[j] + sb[j]) * share;
     }
 };
+
+// Brightness and colour differences in place of red, green and blue: (R - Y, Y, B - Y) with Y = (R + G + B) / 3.
+inline void to_opponent(const float* __restrict rgb, float* __restrict out, Index n) {
+    for (Index j = 0; j < n; j += 3) {
+        const float y = (rgb[j] + rgb[j + 1] + rgb[j + 2]) * (1.0f / 3.0f);
+        out[j] = rgb[j] - y;
+        out[j + 1] = y;
+        out[j + 2] = rgb[j + 2] - y;
+    }
+}
+
+inline void from_opponent(float* v, Index n) {
+    for (Index j = 0; j < n; j += 3) {
+        const float red = v[j], y = v[j + 1], blue = v[j + 2];
+        v[j] = y + red;
+        v[j + 1] = y - red - blue;
+        v[j + 2] = y + blue;
+    }
+}
+
+inline void clip(float* v, Index n) {
+    for (Index j = 0; j < n; ++j) {
+        const float low = v[j] > 0.0f ? v[j] : 0.0f;
+        v[j] = low < 1.0f ? low : 1.0f;
+    }
+}
 
 }  // namespace
 }  // namespace undim

@@ -24,6 +24,7 @@ struct Job {
     // self-guided filter before the curve; radius 0 leaves it out
     std::int64_t radius;
     float eps;
+    float chroma_eps;  // above 0: brightness and colour differences are filtered, with an eps each; 0: R, G and B
 };
 
 // The image is cut into tiles on a fixed grid, so that the result does not depend on the number of threads.

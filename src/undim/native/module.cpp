@@ -65,7 +65,7 @@ using OutArray = nb::ndarray<nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using Maps = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 
 bool enhance(const AnyArray& image, const OutArray& out, const Maps& maps, std::int64_t iterations, std::int64_t radius,
-             float eps, int threads, const std::string& instructions) {
+             float eps, int threads, const std::string& instructions, float chroma_eps) {
     Job job{};
     if (image.dtype() == nb::dtype<std::uint8_t>())
         job.sample = Sample::u8;
@@ -80,7 +80,7 @@ bool enhance(const AnyArray& image, const OutArray& out, const Maps& maps, std::
     const bool steps_fit = maps.shape(0) == 1 || maps.shape(0) == static_cast<std::size_t>(iterations);
     const bool channels_fit = maps.shape(1) == 1 || maps.shape(1) == 3;
     if (!same || image.shape(2) != 3 || !steps_fit || !channels_fit || image.size() == 0 || maps.size() == 0 ||
-        iterations < 0 || radius < 0 || (radius > 0 && !(eps > 0)) || threads < 1)
+        iterations < 0 || radius < 0 || (radius > 0 && !(eps > 0)) || !(chroma_eps >= 0) || threads < 1)
         throw nb::value_error("arguments do not fit together");
 
     const auto bytes = static_cast<std::ptrdiff_t>(image.itemsize());
@@ -99,6 +99,7 @@ bool enhance(const AnyArray& image, const OutArray& out, const Maps& maps, std::
     job.map_width = static_cast<std::int64_t>(maps.shape(3));
     job.radius = radius;
     job.eps = eps;
+    job.chroma_eps = chroma_eps;
 
     for (const Kernel* kernel : supported_kernels()) {
         if (!instructions.empty() && instructions != kernel->name) continue;
@@ -138,7 +139,7 @@ std::vector<std::string> instruction_sets() {
 NB_MODULE(_native, module) {
     using namespace nb::literals;
     module.def("enhance", &undim::enhance, "image"_a.noconvert(), "out"_a.noconvert(), "maps"_a.noconvert(), "iterations"_a, "radius"_a, "eps"_a, "threads"_a,
-               "instructions"_a = "",
+               "instructions"_a = "", "chroma_eps"_a = 0.0f,
                "Filter (unless radius is 0) and walk the curve (unless iterations is 0) from image into out; False where "
                "a float sample is NaN or outside of [0, 1].");
     module.def("average", &undim::average, "frame"_a.noconvert(), "average"_a.noconvert(), "count"_a.noconvert(),

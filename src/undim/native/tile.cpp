@@ -20,7 +20,7 @@ namespace {
 // What a tile needs beside the image; with an arena without memory it is only measured.
 template <typename T>
 struct Workspace {
-    float *fresh, *v;
+    float *fresh, *v, *opponent, *originals;  // the last two only where colour differences are filtered
     T* strided;
     Filter<typename Variance<T>::Sum> filter;
     Curves curves;
@@ -28,6 +28,8 @@ struct Workspace {
     Workspace(const Job& job, Index pixels, Arena& arena)
         : fresh(arena.take<float>(3 * (pixels + 4 * job.radius))),
           v(arena.take<float>(3 * pixels)),
+          opponent(arena.take<float>(job.chroma_eps > 0.0f ? 3 * (pixels + 4 * job.radius) : 0)),
+          originals(arena.take<float>(job.chroma_eps > 0.0f ? 3 * pixels * (2 * job.radius + 1) : 0)),
           strided(arena.take<T>(3 * (pixels + 4 * job.radius))),
           filter(job, pixels, arena),
           curves(job, pixels, arena) {}
@@ -49,11 +51,23 @@ bool run(const Job& job, const Tile& tile, unsigned char* scratch) {
                      work.strided);
         const float* before = work.fresh;
         if (job.radius) {
-            work.filter.add_row(i, work.fresh);
+            const bool opponent = job.chroma_eps > 0.0f;
+            const Index ring = halo + 1, n = 3 * pixels;
+            if (opponent) {
+                float* row = work.originals + i % ring * n;
+                for (Index j = 0; j < n; ++j) row[j] = work.fresh[3 * halo + j];
+                to_opponent(work.fresh, work.opponent, n + 6 * halo);
+            }
+            work.filter.add_row(i, opponent ? work.opponent : work.fresh);
             if (i >= halo) work.filter.add_coefficients(i);
             if (i < 2 * halo) continue;
             before = work.filter.x_row(i - halo) + 3 * halo;
             work.filter.result(before, work.v);
+            if (opponent) {
+                from_opponent(work.v, n);
+                before = work.originals + (i - halo) % ring * n;
+            }
+            clip(work.v, n);
         } else {
             for (Index j = 0; j < 3 * pixels; ++j) work.v[j] = before[j];
         }
