@@ -26,6 +26,7 @@ from undim.sampling import Tile, thumbnail, tiles
 
 # How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the whole picture.
 REACH = {"DCENet": 7, "DCENetPP": 7}
+BRIGHTNESS, COLOUR = 0.5, 2.0  # times the filter's eps: in colour, noise shows more and detail less
 QUANTISATION = 1 / 12 / 255**2  # the variance that rounding to 8 bits adds: below it there is nothing to filter
 
 Denoise = float | Literal["auto", "off"]
@@ -87,6 +88,10 @@ class Enhancer:
         output    for a path: the new file; default: `night.undim.jpg` beside `night.jpg`. An earlier result
                   of that name is replaced, the input itself never
         """
+        if not isinstance(image, np.ndarray | PIL.Image.Image | bytes | str | Path):
+            raise InputError(f"got {type(image).__name__}, expected an array, a PIL image, bytes or a path")
+        if output is not None and not isinstance(image, str | Path):
+            raise InputError(f"got output={output!r} with {type(image).__name__}, expected it with a path only")
         if isinstance(image, np.ndarray):
             return self._enhance(image, strength, denoise)
         if isinstance(image, PIL.Image.Image):
@@ -117,13 +122,21 @@ class Enhancer:
     def _walk(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
         n, threads = self.info.iterations, self.threads
         if eps > 0:
-            return filter_and_apply(image, curve_maps, iterations=n, strength=strength, eps=eps, threads=threads)
+            return filter_and_apply(
+                image,
+                curve_maps,
+                iterations=n,
+                strength=strength,
+                eps=BRIGHTNESS * eps,
+                chroma_eps=COLOUR * eps,
+                threads=threads,
+            )
         return apply_curves(image, curve_maps, iterations=n, strength=strength, threads=threads)
 
     def _filter_eps(
         self, image: Image, small: Float32, curve_maps: Float32, strength: float, denoise: Denoise
     ) -> float:
-        """The guided filter's eps; 0 for none. At a given amount of 1 it is the null model's, 4e-4.
+        """The guided filter's eps between those of brightness and colour; 0 for none, 4e-4 at a given amount of 1.
 
         "auto" takes the eps that suits the noise found in the image, times the share of the noise's variance
         that the curve adds, 1 - 1 / gain^2: a picture that is hardly brightened is hardly filtered.
