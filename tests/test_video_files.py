@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -326,6 +327,24 @@ def test_ctrl_c_leaves_a_playable_partial_file(clips: Path, tmp_path: Path) -> N
     times = frame_times(partial)
     assert times == frame_times(source)[: len(times)]
     assert len(times) > 5
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to see the memory in use")
+def test_memory_does_not_grow_with_the_film(tmp_path: Path, enhancer: Enhancer) -> None:
+    """A short one; benchmarks/video.py soak does 2 GB."""
+    ffmpeg(
+        *picture("160x90", seconds=60), "-f", "lavfi", "-i", "sine=440:d=60", *H264, "-c:a", "aac", tmp_path / "a.mp4"
+    )
+    resident: list[tuple[int, float]] = []
+
+    def progress(done: int, expected: int | None) -> None:
+        assert expected == 1500
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        resident.append((done, pages * resource.getpagesize() / 1e6))
+
+    report = convert(tmp_path / "a.mp4", tmp_path / "b.mp4", enhancer, progress=progress)
+    settled = [megabytes for done, megabytes in resident if done > report.frames / 5]
+    assert max(settled) - settled[0] < 20  # of the 130 MB that the frames are in RGB
 
 
 def test_the_verb_prints_the_path_and_exits_1_on_damage(clips: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import http.server
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -160,6 +161,23 @@ def test_live_into_a_file_and_into_a_pipe(clip: Path, tmp_path: Path) -> None:
     assert len(piped.stdout) % (64 * 48 * 3) == 0
     assert np.frombuffer(piped.stdout, np.uint8).mean() > 45
     assert undim(tmp_path / "nothing.mp4", "-o", "-").returncode == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_ctrl_c_ends_a_recording_that_plays(camera: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "undim", "live", camera, "-o", tmp_path / "night.mp4"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in tmp_path.glob(".undim-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert b"skipped" in errors
+    with av.open(tmp_path / "night.mp4") as container:
+        stamps = [frame.pts for frame in container.decode(video=0)]
+    assert stamps
+    assert stamps == sorted(set(stamps))
 
 
 def test_without_a_screen_it_says_what_to_do(clip: Path) -> None:

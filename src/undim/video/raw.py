@@ -1,4 +1,4 @@
-"""Raw RGB frames from one pipe to another: `ffmpeg ... | undim stream 640x360 | ffmpeg ...`."""
+"""Raw RGB frames through a pipe, between two programs that speak them, such as ffmpeg."""
 
 from __future__ import annotations
 
