@@ -73,6 +73,15 @@ def test_a_single_file_may_name_its_output(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.png", "new/b.jpg"]
 
 
+def test_several_photographs_do_not_become_one_file(tmp_path: Path) -> None:
+    source = fill(tmp_path / "in", ["a.png", "b.png"])
+    for inputs in ([source], [source / "a.png", source / "b.png"]):
+        with pytest.raises(InputError, match=r"new\.png"):
+            plan(inputs, tmp_path / "new.png")
+    (tmp_path / "new.png").mkdir()
+    assert len(plan([source], tmp_path / "new.png")) == 2
+
+
 def test_photographs_that_would_get_one_name_keep_their_whole_names(tmp_path: Path) -> None:
     source = fill(tmp_path / "in", ["a.jpg", "a.png", "a.nef", "b.png"])
     assert targets(plan([source], tmp_path, format="jpg"), tmp_path) == {
@@ -311,6 +320,22 @@ def test_watching_takes_new_files_when_they_are_whole(tmp_path: Path) -> None:
     assert seen == ["a.png done", "b.png done"]
     assert not report.interrupted
     assert (images.decode(output / "b.png").pixels == 100).all()
+
+
+def test_watching_gives_a_photograph_its_new_name_when_a_namesake_comes(tmp_path: Path) -> None:
+    source, output, stop = fill(tmp_path / "in", ["a.png"]), tmp_path / "out", threading.Event()
+
+    def follow(outcome: folders.Outcome, total: int) -> None:
+        if outcome.target.endswith("a.jpg") and outcome.source.endswith("a.png"):
+            images.write_atomically(source / "a.jpg", images.encode(images.decode(PHOTO), "jpg"))
+        elif (output / "a.png.jpg").exists():
+            stop.set()
+
+    guard = threading.Timer(20, stop.set)
+    guard.start()
+    folders.watch([source], output, brighten, Options(format="jpg"), interval=0.05, stop=stop, progress=follow)
+    guard.cancel()
+    assert [name for name in names(output) if name.endswith(".jpg")] == ["a.jpg", "a.png.jpg"]
 
 
 def test_photographs_are_worked_on_side_by_side(tmp_path: Path) -> None:

@@ -142,15 +142,15 @@ def watch(
     stop = stop or threading.Event()
     outcomes: list[Outcome] = []
     seen: dict[Path, tuple[int, int]] = {}
-    taken: dict[Path, tuple[int, int]] = {}
+    taken: dict[Task, tuple[int, int]] = {}  # by task: a namesake that comes later gives a photograph another target
     sweep(output)
     work = _Work(enhance, options, Manifest(output))
     try:
         while not stop.is_set():
             tasks = plan(inputs, output, recursive=recursive, format=options.format)
             states = {task.source: _state(task.source) for task in tasks}
-            ready = [task for task in tasks if taken.get(task.source) != states[task.source] == seen.get(task.source)]
-            seen, taken = states, taken | {task.source: states[task.source] for task in ready}
+            ready = [task for task in tasks if taken.get(task) != states[task.source] == seen.get(task.source)]
+            seen, taken = states, taken | {task: states[task.source] for task in ready}
             if _side_by_side(work, ready, jobs, _teller(outcomes, progress, len(ready))):
                 break
             stop.wait(interval)

@@ -42,6 +42,8 @@ def plan(
     if output is not None and len(inputs) == 1 and inputs[0].is_file() and _is_file_name(output):
         tasks = [Task(inputs[0], output)]
     else:
+        if output is not None and _is_file_name(output):
+            raise InputError(f"got the file name {output} for a folder or several photographs, expected a folder")
         found = list(_found(inputs, output, recursive))
         short = Counter(_key(_target(path, folder, format)) for path, folder in found)
         tasks = [
