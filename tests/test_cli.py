@@ -174,6 +174,17 @@ def test_pipes(photo: Path) -> None:
     assert b"Traceback" not in broken.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_name_that_is_no_text_stops_nothing(photo: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")
+    Path(odd).write_bytes(photo.read_bytes())
+    command = [sys.executable, "-m", "undim", "enhance", odd, photo, "-o", tmp_path / "bright"]
+    strict = os.environ | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, env=strict, capture_output=True, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert sorted(done.stdout.splitlines()) == sorted(map(os.fsencode, (tmp_path / "bright").glob("*.jpg")))
+
+
 def test_format_and_quality_reach_the_file(photo: Path, tmp_path: Path) -> None:
     small = undim("enhance", photo, "-o", tmp_path / "a", "--format", "webp", "--quality", "5", "--strip-gps")
     large = undim("enhance", photo, "-o", tmp_path / "b", "--format", "webp", "--quality", "95")
@@ -203,7 +214,18 @@ def test_watch_enhances_what_comes_until_interrupted(photo: Path, tmp_path: Path
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("words", [("-", "x.jpg"), ("x.jpg", "--resume"), ("x", "--watch"), ("-", "--dry-run")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-", "x.jpg"),
+        ("x.jpg", "--resume"),
+        ("x", "--watch"),
+        ("-", "--dry-run"),
+        ("x.jpg", "y.jpg", "-o", "-"),
+        ("x.jpg", "-o", "-", "--watch"),
+        ("-", "--json"),
+    ],
+)
 def test_flags_that_do_not_go_together(words: tuple[str, ...]) -> None:
     assert undim("enhance", *words).exit_code == 2
 

@@ -6,6 +6,7 @@ inside the verb. Exit codes: 0 all done; 1 something failed, and stderr says wha
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from importlib import import_module
@@ -49,6 +50,9 @@ class Verbs(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # The names of files need not be text; they come out as the bytes that came in.
+            sys.stdout.reconfigure(errors=sys.getfilesystemencodeerrors())
         with warnings.catch_warnings():
             warnings.showwarning = _say  # type: ignore[assignment]  # it needs no more than the message
             try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -91,8 +90,8 @@ def enhance(
 
     if (resume or watch) and output is None:
         raise click.UsageError(f"{'--watch' if watch else '--resume'} needs a folder for the outputs: -o FOLDER")
-    if PIPE in inputs and (len(inputs) > 1 or resume or watch or dry_run):
-        raise click.UsageError("`-` stands alone: one picture from stdin, without --resume, --watch and --dry-run")
+    if PIPE in (*inputs, output) and (len(inputs) > 1 or resume or watch or dry_run or as_json):
+        raise click.UsageError("`-` is for one picture, without --resume, --watch, --dry-run and --json")
     if format is not None:
         try:
             images.format_named(format)
@@ -119,7 +118,7 @@ def enhance(
         return loading.result()(pixels, strength=strength, denoise=denoise)
 
     if PIPE in inputs or output == PIPE:
-        _through_pipes(inputs, output, brighten, options)
+        _through_pipe(inputs[0], output, brighten, options)
         return
     with _Teller(quiet=as_json, endless=watch) as teller:
         if watch:
@@ -191,22 +190,19 @@ class _Teller:
             self._bar.update()
 
 
-def _through_pipes(inputs: Sequence[Path], output: Path | None, brighten: Enhance, options: Options) -> None:
+def _through_pipe(source: Path, output: Path | None, brighten: Enhance, options: Options) -> None:
     """One picture from stdin or a file to stdout or a file."""
     from undim import images
 
-    if len(inputs) > 1:
-        raise click.UsageError("got several inputs for one stdout, expected one; use -o FOLDER")
-    source = inputs[0]
     if source == PIPE:
         picture = images.decode(sys.stdin.buffer, max_pixels=options.max_pixels, name="stdin")
     else:
         picture = images.decode(source, max_pixels=options.max_pixels)
     picture = picture.with_pixels(brighten(picture.pixels))
-    to_stdout = output is None or output == PIPE
-    format = options.format or (None if output is None or to_stdout else output.suffix)
+    output = None if output == PIPE else output
+    format = options.format or (None if output is None else output.suffix)
     data = images.encode(picture, format, options.quality, strip_gps=options.strip_gps)
-    if output is None or to_stdout:
+    if output is None:
         sys.stdout.buffer.write(data)
     else:
         click.echo(images.write_atomically(output, data, overwrite=options.overwrite))
