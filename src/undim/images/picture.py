@@ -81,8 +81,8 @@ def check_header(width: int, height: int, frames: int, max_pixels: int) -> None:
     """Refuse decompression bombs and animations before any pixel is decoded."""
     if width * height > max_pixels:
         raise TooManyPixelsError(
-            f"{width} x {height} is {width * height / 1e6:.0f} megapixels, expected at most "
-            f"{max_pixels / 1e6:.0f}; raise max_pixels if you trust this file"
+            f"{width} x {height} are {width * height:,} pixels, expected at most {max_pixels:,}; "
+            "raise max_pixels (--max-pixels) if you trust this file"
         )
     if frames > 1:
         raise InputError(f"{frames} frames or pages, expected one picture; save the one you want")
