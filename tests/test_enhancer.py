@@ -131,6 +131,17 @@ def test_arguments_out_of_range_are_refused(enhancer: Enhancer, wrong: dict[str,
         enhancer(dark(), **wrong)
 
 
+@pytest.mark.parametrize("wrong", [None, 3, io.BytesIO(b""), bytearray(b""), [1]])
+def test_other_types_are_refused(enhancer: Enhancer, wrong: object) -> None:
+    with pytest.raises(InputError, match="expected an array, a PIL image, bytes or a path"):
+        enhancer(wrong)  # type: ignore[call-overload]
+
+
+def test_only_a_path_has_an_output_file(enhancer: Enhancer, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="with a path only"):
+        enhancer(dark(), output=tmp_path / "new.png")  # type: ignore[call-overload]
+
+
 def test_a_wrong_maps_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="maps=0"):
         Enhancer(write_model(tmp_path / "m.onnx"), maps=0)
