@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from undim.kernel import native_kernel
 from undim.metrics import psnr
-from undim.video.averaging import FRAMES, SIGMA_LEAST, TemporalAverage, average, average_numpy, noise
+from undim.video.averaging import FAINT, FRAMES, TemporalAverage, average, average_numpy, noise
 
 
 def noisy(clean: np.ndarray, sigma: float, seed: int) -> np.ndarray:
@@ -90,9 +90,12 @@ def test_noise_is_measured_within_a_tenth(sigma: float) -> None:
     assert noise(noisy(clean, sigma, 0)) == pytest.approx(sigma, rel=0.1)
 
 
-def test_noise_of_a_clean_or_tiny_frame_is_the_least() -> None:
-    assert noise(gradient()) == SIGMA_LEAST
-    assert noise(np.zeros((2, 2, 3), np.uint8)) == SIGMA_LEAST
+def test_a_film_without_noise_is_left_alone() -> None:
+    assert noise(gradient()) < FAINT
+    assert noise(np.zeros((2, 2, 3), np.uint8)) == 0
+    filtered, frames = TemporalAverage(), [gradient(), gradient() + np.uint16(20)]
+    for frame in frames:
+        assert filtered(frame) is frame
 
 
 @settings(max_examples=40, deadline=None)

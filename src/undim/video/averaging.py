@@ -28,7 +28,7 @@ SHIFT = 4.0  # times the deviation of the mean d of noise alone
 PATCH, GRID = 32, 6  # sigma is measured on at most GRID x GRID patches of the frame
 QUIET = 25  # percentile of the patches' deviations that is taken for noise: the others hold texture
 MEASURE = 16  # frames between two measurements of sigma
-SIGMA_LEAST = 0.4 / 255  # compression leaves a flicker of about that size where it took the noise away
+FAINT = 0.25 / 255  # noise below this is left alone: rounding to 8 bits makes more
 
 Uint16 = NDArray[np.uint16]
 
@@ -45,6 +45,9 @@ class TemporalAverage:
         if self._frames % MEASURE == 0:
             self._sigma = noise(frame)
         self._frames += 1
+        if self._sigma < FAINT:
+            self._average = None
+            return frame
         wide = _widen(frame)
         if self._average is None or self._average.shape != wide.shape:
             self._average, self._count = wide, np.ones(wide.shape[:2], np.uint8)
@@ -100,7 +103,7 @@ def noise(frame: Image) -> float:
         sigma = sqrt(pi / 2) / 6 mean |L x|,    L = [1 -2 1]^T [1 -2 1]
 
     L hides everything that is plane; the quietest patches are taken, since texture is no noise. Noise that is
-    correlated between pixels, as compression leaves it, is underestimated: then less is averaged.
+    correlated between pixels, as compression leaves it, is underestimated: then less is averaged, or nothing.
     """
     height, width = frame.shape[:2]
     tops, lefts = (np.unique(np.linspace(0, max(0, size - PATCH), GRID).astype(int)) for size in (height, width))
@@ -110,7 +113,7 @@ def noise(frame: Image) -> float:
             x = frame[top : top + PATCH, left : left + PATCH].astype(np.float32)
             x = np.diff(np.diff(x, n=2, axis=0), n=2, axis=1)
             deviations.append(np.sqrt(np.pi / 2) / 6 * np.abs(x).mean() if x.size else 0.0)
-    return max(SIGMA_LEAST, float(np.percentile(deviations, QUIET)) / MAXIMUM[frame.dtype])
+    return float(np.percentile(deviations, QUIET)) / MAXIMUM[frame.dtype]
 
 
 def _widen(frame: Image) -> Uint16:
