@@ -1,6 +1,9 @@
 // The self-guided filter of undim.denoise (He, Sun and Tang, TPAMI 2013), each channel alone:
 //     a = var / (var + eps),  b = mean (1 - a),  out = box(a) x + box(b)
-// over windows of (2 radius + 1)^2 pixels, the picture mirrored at its borders.
+// over windows of (2 radius + 1)^2 pixels, the picture mirrored at its borders. The channels are the colour difference
+// R - Y, the brightness Y = (R + G + B) / 3 and the colour difference B - Y.
+
+const SHARE = [2, 0.5, 2]; // times eps, as undim.enhancer has it: in colour, noise shows more and detail less
 
 /** The filtered rows top to bottom of an RGBA picture as Float32Array (rows, width, 3) in [0, 1]. */
 export function filterRows({ data, width, height }, top, bottom, eps, radius = 2) {
@@ -12,23 +15,34 @@ export function filterRows({ data, width, height }, top, bottom, eps, radius = 2
     for (let row = 0, at = 0; row < rows; row++) {
       const line = mirror(top - halo + row, height) * width;
       for (let i = 0; i < columns; i++, at++) {
-        x[at] = data[4 * (line + across[i]) + c] / 255;
+        const pixel = 4 * (line + across[i]), y = (data[pixel] + data[pixel + 1] + data[pixel + 2]) / 3;
+        x[at] = (c === 1 ? y : data[pixel + c] - y) / 255;
         squares[at] = x[at] * x[at];
       }
     }
     const a = box(squares, rows, columns, radius), b = box(x, rows, columns, radius);
     for (let i = 0; i < a.length; i++) {
       const mean = b[i], variance = Math.max(a[i] - mean * mean, 0);
-      a[i] = variance / (variance + eps);
+      a[i] = variance / (variance + SHARE[c] * eps);
       b[i] = mean * (1 - a[i]);
     }
     const slope = box(a, rows - halo, columns - halo, radius), offset = box(b, rows - halo, columns - halo, radius);
     for (let i = 0; i < slope.length; i++) {
       const inner = x[(Math.floor(i / width) + halo) * columns + (i % width) + halo];
-      out[3 * i + c] = Math.min(Math.max(slope[i] * inner + offset[i], 0), 1);
+      out[3 * i + c] = slope[i] * inner + offset[i];
     }
   }
+  for (let at = 0; at < out.length; at += 3) {
+    const red = out[at], y = out[at + 1], blue = out[at + 2];
+    out[at] = clip(y + red);
+    out[at + 1] = clip(y - red - blue);
+    out[at + 2] = clip(y + blue);
+  }
   return out;
+}
+
+function clip(x) {
+  return Math.min(Math.max(x, 0), 1);
 }
 
 /** Folds an index outside of [0, size) back into it: ... 1 0 | 0 1 2 ... size-1 | size-1 ... */

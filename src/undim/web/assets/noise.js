@@ -7,19 +7,18 @@ import { thumbnail } from "./thumbnail.js";
 export const FULL_EPS = 4e-4;
 
 const PATCH = 18, GRID = 16; // pixels of a square patch; patches along each axis, at most
-const GAIN_SIDE = 64;
 const QUANTISATION = 1 / 12 / 255 ** 2;
 
 /** The eps of denoise.js, 0 for none; `denoise` is "auto" or an amount from 0 to 1. */
 export function filterEps(picture, curves, strength, denoise) {
   if (denoise !== "auto") return FULL_EPS * denoise;
-  const eps = 16 * noise(picture) ** 2 * (1 - 1 / gain(picture, curves, strength) ** 2);
+  const eps = 0.08 * noise(picture) * (1 - 1 / gain(picture, curves, strength) ** 2);
   return eps > QUANTISATION ? eps : 0;
 }
 
-/** How many times brighter the curve makes the picture on the whole, at least 1. */
+/** How many times brighter the curve makes the thumbnail that it was estimated on, at least 1. */
 function gain(picture, curves, strength) {
-  const { planes, height, width } = thumbnail(picture, GAIN_SIDE), size = height * width;
+  const { planes, height, width } = thumbnail(picture, Math.max(curves.height, curves.width)), size = height * width;
   const x = new Float32Array(planes.length);
   for (let i = 0; i < size; i++) for (let c = 0; c < 3; c++) x[3 * i + c] = planes[c * size + i];
   const before = mean(x);
