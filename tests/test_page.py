@@ -23,6 +23,7 @@ from browsing import (
     downloaded,
     give,
     open_page,
+    pixels,
     ready,
     settled,
     slide,
@@ -145,9 +146,14 @@ def test_a_picture_the_browser_cannot_show_comes_through_the_server(
 
 def test_what_is_no_picture_is_said_in_plain_words(browser: Browser, served: str) -> None:
     open_page(browser, served)
+    add(browser, "night.png", picture("PNG"))
     give(browser, "drop", ("letter.txt", b"dear reader"))
     until(lambda: "no picture that undim can read" in text(browser, "trouble"), "the words")
     assert browser.find_element(By.ID, "trouble").get_attribute("role") == "alert"
+    assert text(browser, "name") == "letter.txt"
+    stage = pixels(browser.find_element(By.ID, "stage").screenshot_as_png)
+    left = stage[stage.shape[0] // 2, stage.shape[1] // 8 : stage.shape[1] // 4, :3]
+    assert np.ptp(left, axis=0).max() == 0, "the picture before it is still in sight"
     browser.find_element(By.CSS_SELECTOR, "#trouble button").click()
     assert not browser.find_element(By.ID, "trouble").is_displayed()
 
@@ -264,4 +270,10 @@ def test_a_server_with_a_token_asks_for_it_once(browser: Browser, enhancers: dic
         add(browser, "night.png", picture("PNG"))
         browser.refresh()
         until(lambda: browser.execute_script("return document.body.dataset.ready !== undefined"), "the page again")
+        assert browser.current_url == f"{address}/"
+        browser.execute_script("sessionStorage.clear()")
+        browser.get("about:blank")
+        browser.get(f"{address}/#token=open%20sesame")
+        until(lambda: browser.execute_script("return document.body.dataset.ready !== undefined"), "the page at once")
+        assert browser.current_url == f"{address}/"
         browser.get("about:blank")

@@ -121,6 +121,22 @@ def test_the_static_page_keeps_metadata_and_turns_pictures_upright(
     assert np.asarray(result).mean() > 1.3 * np.asarray(Image.open(io.BytesIO(original))).mean()
 
 
+@pytest.mark.parametrize(("format", "mode"), [("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "L"), ("PNG", "LA")])
+def test_the_static_page_writes_no_grey_or_cmyk_profile_into_rgb(
+    browser: Browser, static: Site, folder: Path, format: str, mode: str
+) -> None:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[16:20] = b"CMYK" if mode == "CMYK" else b"GRAY"
+    file = io.BytesIO()
+    Image.fromarray(dark(40, 60)).convert(mode).save(file, format, icc_profile=bytes(profile))
+    suffix = {"JPEG": "jpg", "PNG": "png"}[format]
+    open_page(browser, static[0])
+    add(browser, f"night.{suffix}", file.getvalue())
+    result = Image.open(io.BytesIO(downloaded(browser, folder, "download", f"night.undim.{suffix}")))
+    assert result.mode in ("RGB", "RGBA")
+    assert "icc_profile" not in result.info
+
+
 def test_what_the_browser_cannot_open_is_said_in_plain_words(browser: Browser, static: Site) -> None:
     open_page(browser, static[0])
     give(browser, "drop", ("letter.txt", b"dear reader"))

@@ -1,6 +1,7 @@
 // What a photograph file carries besides its pixels, moved into the file that the browser wrote: EXIF, ICC profile,
 // XMP, IPTC, resolution. Browsers turn JPEG and PNG pictures upright, so there the orientation becomes 1 and the dark
-// thumbnail in EXIF goes; they do not turn WebP pictures, whose EXIF is carried as it is.
+// thumbnail in EXIF goes; they do not turn WebP pictures, whose EXIF is carried as it is. What the browser writes is
+// RGB, so that a profile for grey or CMYK would be a wrong one.
 
 import { SIGNATURE, chunk } from "./png.js";
 
@@ -18,24 +19,29 @@ export function sniff(bytes) {
 /** The chunks of a PNG that its successor gets. */
 export function pngCarried(original) {
   const carried = [];
+  let grey = false;
   for (const { type, data } of pngChunks(original)) {
-    if (PNG_CARRIED.includes(type)) carried.push(chunk(type, type === "eXIf" ? uprightExif(data) : data));
+    if (type === "IHDR") grey = !(data[9] & 2); // colour types 0 and 4
+    if (PNG_CARRIED.includes(type) && !(grey && type === "iCCP")) carried.push(chunk(type, type === "eXIf" ? uprightExif(data) : data));
   }
   return carried;
 }
 
 /** A JPEG with the metadata segments of another; the resolution (APP0) is the other's too. */
 export function jpegWithMetadata(encoded, original) {
-  const carried = jpegSegments(original).filter(({ marker, data }) =>
+  const segments = jpegSegments(original), isProfile = ({ marker, data }) =>
+    marker === 0xe2 && ascii(data, 0, 11) === "ICC_PROFILE";
+  const profile = segments.find(isProfile), rgb = profile && ascii(profile.data, 30, 34) === "RGB ";
+  const carried = segments.filter(({ marker, data }) =>
     marker === 0xe0 || (marker === 0xe1 && /^(Exif|http:\/\/ns.adobe.com)/.test(ascii(data, 0, 20)))
-    || (marker === 0xe2 && ascii(data, 0, 11) === "ICC_PROFILE") || marker === 0xed);
+    || (rgb && isProfile({ marker, data })) || marker === 0xed);
   const own = jpegSegments(encoded).filter(({ marker }) => marker >= 0xe0 && marker <= 0xef);
   const body = own.length ? own.at(-1).end : 2;
-  const segments = carried.map(({ marker, data }) => {
+  const written = carried.flatMap(({ marker, data }) => {
     const upright = marker === 0xe1 ? uprightApp1(data) : data;
     return [Uint8Array.of(0xff, marker, (upright.length + 2) >> 8, upright.length + 2), upright];
   });
-  return new Blob([encoded.subarray(0, 2), ...segments.flat(), encoded.subarray(body)], { type: "image/jpeg" });
+  return new Blob([encoded.subarray(0, 2), ...written, encoded.subarray(body)], { type: "image/jpeg" });
 }
 
 /** A WebP with the profile, EXIF and XMP of another (RIFF container, "extended file format"). */

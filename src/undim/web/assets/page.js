@@ -49,15 +49,17 @@ async function show(picture) {
   settings = picture.settings;
   showSettings();
   const mine = ++turn;
+  $("name").textContent = picture.name;
+  $("canvas").ariaLabel = `${picture.name}, before on the left, after on the right`;
+  viewer.show({});
   await attempt(`${picture.name} cannot be shown.`, async () => {
-    viewer.show({});
     const { picture: preview, size } = await decoded(picture);
     if (mine !== turn) return;
     $("name").textContent = `${picture.name} · ${size.width} × ${size.height}`;
-    $("canvas").ariaLabel = `${picture.name}, before on the left, after on the right`;
     viewer.show({ picture: preview });
     await update(picture);
   });
+  if (mine === turn) $("canvas").hidden = true; // nothing came: the last picture must not pass for this one
 }
 
 /** Asks for the curves of the shown picture: it is new, or has another model. */

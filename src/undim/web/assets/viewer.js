@@ -29,6 +29,7 @@ export class Viewer {
   show(scene) {
     const changed = scene.picture !== this.scene.picture;
     this.scene = scene;
+    if (scene.picture) this.canvas.hidden = false;
     if (changed) this.fit();
     this.redraw();
   }

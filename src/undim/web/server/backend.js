@@ -13,7 +13,11 @@ const WORDS = {
 export const promise = "Pictures go to this server only, and it keeps nothing.";
 
 let askForToken = async () => "";
-let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+const given = new URLSearchParams(location.hash.slice(1)).get("token");
+if (given) {
+  sessionStorage.token = given;
+  history.replaceState(null, "", location.pathname); // an address is seen, shared and remembered
+}
 
 /** `ask` gets the token from the user where the server wants one. */
 export function connect({ ask }) {
@@ -42,7 +46,7 @@ export function viewable(file, model) {
 }
 
 async function request(path, body) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const { token } = sessionStorage, headers = token ? { Authorization: `Bearer ${token}` } : {};
   if (body) headers["Content-Type"] = "application/octet-stream";
   let response;
   try {
@@ -52,9 +56,11 @@ async function request(path, body) {
   }
   if (response.ok) return response;
   if (response.status === 401) {
-    token = await askForToken();
-    history.replaceState(null, "", `#${new URLSearchParams({ token })}`);
+    sessionStorage.token = await askForToken();
     return request(path, body);
+  }
+  if (response.headers.get("Content-Type") !== "application/problem+json") { // from a proxy, then
+    throw new Error(`Something between this page and the server refused: ${response.status} ${response.statusText}`);
   }
   const problem = await response.json();
   throw new Error(WORDS[problem.type.split("#")[1]] ?? `${problem.title}: ${problem.detail}`);
