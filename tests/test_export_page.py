@@ -65,6 +65,18 @@ def test_a_folder_with_something_in_it_is_left_alone(model: Path, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize("verb", [["serve"], ["export-page", "site"]])
+def test_two_models_of_one_name_are_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    namesake = write_model(tmp_path / "m.onnx", depth=2)
+    result = CliRunner().invoke(main, [*verb, "--model", str(model), "--model", str(namesake)])
+    assert result.exit_code == 2
+    assert "two models share a name" in result.output
+    assert list(tmp_path.iterdir()) == [namesake]
+
+
 def test_onnxruntime_is_the_one_its_readme_names(site: Path) -> None:
     vendor = site / "device" / "vendor"
     named = re.findall(

@@ -54,7 +54,7 @@ def enhancers(folder: Path) -> dict[str, undim.Enhancer]:
 
 @pytest.fixture
 def static(enhancers: dict[str, undim.Enhancer], folder: Path, tmp_path: Path) -> Iterator[Site]:
-    site = export_page(tmp_path / "site", [folder / f"{name}.onnx" for name in enhancers])
+    site = export_page(tmp_path / "site", {name: folder / f"{name}.onnx" for name in enhancers})
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:

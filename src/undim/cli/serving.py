@@ -46,11 +46,9 @@ def serve(
     if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("python_multipart") is None:
         raise MissingExtraError("serve", "to serve")
     from undim.enhancer import Enhancer
-    from undim.pretrained import DEFAULT, MODELS
     from undim.server import Limits, create_app, server
 
-    names = names or (DEFAULT, *(name for name in MODELS if name != DEFAULT))
-    enhancers = {Path(name).stem: Enhancer(name, device=device) for name in names}
+    enhancers = {name: Enhancer(model, device=device) for name, model in _offered(names).items()}
     limits = Limits(
         body_bytes=int(max_megabytes * 1e6),
         pixels=int(max_megapixels * 1e6),
@@ -66,7 +64,8 @@ def serve(
     socket = listener.config.bind_socket()
     socket.listen()  # from here on a client is heard, so that the line below is true
     port = socket.getsockname()[1]
-    click.echo(f"undim is at http://{host}:{port}/ on {used} with {', '.join(enhancers)}", err=True)
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"undim is at http://{shown}:{port}/ on {used} with {', '.join(enhancers)}", err=True)
     listener.run([socket])
 
 
@@ -84,6 +83,16 @@ def export_page(folder: Path, names: tuple[str, ...]) -> None:
       python -m http.server --directory site
     """
     from undim.page import export_page
+
+    click.echo(export_page(folder, _offered(names)))
+
+
+def _offered(models: tuple[str, ...]) -> dict[str, str]:
+    """The models by the names that users choose from, files by theirs without `.onnx`; none named: all that ship."""
     from undim.pretrained import DEFAULT, MODELS
 
-    click.echo(export_page(folder, names or (DEFAULT, *(name for name in MODELS if name != DEFAULT))))
+    models = models or (DEFAULT, *(name for name in MODELS if name != DEFAULT))
+    offered = {Path(model).stem: model for model in models}
+    if len(offered) < len(models):
+        raise click.BadParameter("two models share a name; rename one of the files", param_hint="'--model'")
+    return offered
