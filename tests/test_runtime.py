@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +117,14 @@ def test_a_device_that_does_not_start_is_an_error(tmp_path: Path, monkeypatch: p
 
 def test_auto_takes_what_is_there(tmp_path: Path) -> None:
     assert CurveEstimator(write_model(tmp_path / "m.onnx")).device in devices()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there telemetry is the system's, and leaves no file")
+def test_onnxruntime_keeps_no_record_of_what_it_runs(tmp_path: Path) -> None:
+    model, home = write_model(tmp_path / "m.onnx"), tmp_path / "home"
+    silencers = {"CI", "ORT_RUNNING_UNIT_TESTS", "ORT_DISABLE_TELEMETRY"}
+    environment = {key: value for key, value in os.environ.items() if key not in silencers}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home)}
+    code = f"import undim; undim.Enhancer({str(model)!r})"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not home.exists()

@@ -10,6 +10,7 @@ Names are resolved on first use, so that `import undim` itself loads neither Num
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from undim.enhancer import enhance as enhance
 
 __version__ = "0.1.0"
+
+# Since 1.29 ONNX Runtime reports every session to its maker, with an identifier that it leaves on the disk, unless this
+# is set before its import. What undim is used on is nobody's business.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {"enhance": "enhancer", "Enhancer": "enhancer", "apply_curves": "curves"}
 _MODULES = (

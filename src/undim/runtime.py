@@ -18,6 +18,8 @@ from undim.errors import DeviceError, InputError, ModelError
 from undim.kernel import thread_count
 from undim.pretrained import DEFAULT, model_path
 
+ort.disable_telemetry_events()  # on Windows, which knows no ORT_DISABLE_TELEMETRY (see `undim`)
+
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 _TEXTS = ("name", "version", "recipe", "training_data", "licence", "recipe_sha256")
