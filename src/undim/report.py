@@ -123,7 +123,8 @@ def _summary(evaluation: Evaluation, against: str | None) -> str:
         for metric, column in means.items():
             mean, shown = column[method], evaluation.shown(method, metric)
             if metric == first:
-                shown += f" <small>± {_number(evaluation.estimate(method, metric).error, metric)}</small>"
+                error = evaluation.estimate(method, metric).error
+                shown += f" <small>± {_number(error, metric)}</small>" if math.isfinite(error) else ""
             mark = ' class="best"' if mean == best[metric] else ""
             cells.append(f'<td data-value="{mean}"{mark}>{shown}</td>')
         if against is not None:

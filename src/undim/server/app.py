@@ -100,7 +100,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.add_middleware(Shield, hosts=hosts, telemetry=telemetry)
-    _answer_with_problems(app)
+    _answer_with_problems(app, limits)
     guard = [] if token is None else [Depends(BearerToken(token))]
     guarded = documented("wrong-host", *(() if token is None else ("unauthorized",)))
 
@@ -203,14 +203,15 @@ def _described(enhancer: Enhancer) -> dict[str, Any]:
     }
 
 
-def _answer_with_problems(app: FastAPI) -> None:
+def _answer_with_problems(app: FastAPI, limits: Limits) -> None:
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> Response:
         return error.response()
 
     @app.exception_handler(TooManyPixelsError)
-    async def too_many_pixels(_: Request, error: TooManyPixelsError) -> Response:
-        return Problem("too-many-pixels", str(error)).response()
+    async def too_many_pixels(_: Request, __: TooManyPixelsError) -> Response:
+        detail = f"the picture has more than the {limits.pixels} pixels allowed here"
+        return Problem("too-many-pixels", detail).response()
 
     @app.exception_handler(InputError)
     @app.exception_handler(MissingExtraError)
