@@ -20,7 +20,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Limits:
     """Each bound has its own answer (see `undim.server.problems`). They bound the memory of the server:
-    `(concurrency + queue) * body_bytes` for uploads, about `12 * concurrency * pixels` bytes for work."""
+    `(concurrency + queue) * body_bytes` for uploads, about `12 * concurrency * pixels` bytes for work, and for
+    answers that are read slowly `connections` times their size."""
 
     body_bytes: int = 64_000_000
     pixels: int = 64_000_000
