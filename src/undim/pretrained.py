@@ -43,8 +43,8 @@ MODELS: dict[str, Pretrained] = {
         training_data="34 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
         recipe="undim",
         parameters=8008,
-        psnr=18.71,
-        ssim=0.7845,
+        psnr=18.69,
+        ssim=0.779,
     ),
 }
 
