@@ -7,12 +7,13 @@ import { thumbnail } from "./thumbnail.js";
 export const FULL_EPS = 4e-4;
 
 const PATCH = 18, GRID = 16; // pixels of a square patch; patches along each axis, at most
+const WINDOW = 5, STRIDE = 4; // pixels of a square window in a patch, and from one to the next
 const QUANTISATION = 1 / 12 / 255 ** 2;
 
 /** The eps of denoise.js, 0 for none; `denoise` is "auto" or an amount from 0 to 1. */
 export function filterEps(picture, curves, strength, denoise) {
   if (denoise !== "auto") return FULL_EPS * denoise;
-  const eps = 0.08 * noise(picture) * (1 - 1 / gain(picture, curves, strength) ** 2);
+  const eps = 0.032 * noise(picture) * (1 - 1 / gain(picture, curves, strength) ** 2);
   return eps > QUANTISATION ? eps : 0;
 }
 
@@ -26,25 +27,38 @@ function gain(picture, curves, strength) {
   return Math.max(1, mean(x) / Math.max(before, 1e-6));
 }
 
-/** Standard deviation of the noise in [0, 1]: Immerkaer's operator over a grid of patches, the tenth percentile. */
+/** Standard deviation of the noise in [0, 1]: what a plane leaves of the flattest windows that are bright enough. */
 function noise({ data, width, height }) {
-  const found = [];
+  const windows = [];
   for (const top of corners(height)) {
     for (const left of corners(width)) {
-      for (let c = 0; c < 3; c++) {
-        const at = (y, x) => data[4 * ((top + y) * width + left + x) + c];
-        const row = (y, x) => at(y, x) - 2 * at(y, x + 1) + at(y, x + 2);
-        let rest = 0, level = 0;
-        for (let y = 0; y < PATCH; y++) for (let x = 0; x < PATCH; x++) level += at(y, x);
-        for (let y = 0; y < PATCH - 2; y++) {
-          for (let x = 0; x < PATCH - 2; x++) rest += Math.abs(row(y, x) - 2 * row(y + 1, x) + row(y + 2, x));
+      for (let y = top; y <= top + PATCH - WINDOW; y += STRIDE) {
+        for (let x = left; x <= left + PATCH - WINDOW; x += STRIDE) {
+          for (let c = 0; c < 3; c++) windows.push(aroundPlane(data, 4 * (y * width + x) + c, 4 * width));
         }
-        level /= 255 * PATCH ** 2;
-        if (level > 0.004 && level < 0.98) found.push((Math.sqrt(Math.PI / 2) / 6) * (rest / 255 / (PATCH - 2) ** 2));
       }
     }
   }
-  return found.length ? quantile(Float64Array.from(found).sort(), 0.1) : 0;
+  if (!windows.length) return 0;
+  const bright = Math.min(0.04, quantile(windows.map(({ mean }) => mean), 0.8));
+  const usable = windows.filter(({ mean }) => mean >= bright && mean > 0.004 && mean < 0.98);
+  return usable.length ? Math.sqrt(quantile(usable.map(({ variance }) => variance), 0.1) / 0.56) : 0;
+}
+
+/** A window's mean, and its variance around the plane that fits it; `row` is the step from one row to the next. */
+function aroundPlane(data, at, row) {
+  let sum = 0, squares = 0, down = 0, across = 0;
+  for (let y = 0; y < WINDOW; y++) {
+    for (let x = 0; x < WINDOW; x++) {
+      const value = data[at + y * row + 4 * x] / 255;
+      sum += value;
+      squares += value * value;
+      down += value * (y - 2);
+      across += value * (x - 2);
+    }
+  }
+  const n = WINDOW ** 2, mean = sum / n;
+  return { mean, variance: Math.max(squares / n - mean ** 2 - ((down / n) ** 2 + (across / n) ** 2) / 2, 0) };
 }
 
 function corners(size) {
@@ -52,7 +66,8 @@ function corners(size) {
   return Array.from({ length: count }, (_, i) => Math.floor((i * (size - PATCH)) / Math.max(count - 1, 1)));
 }
 
-function quantile(sorted, q) {
+function quantile(values, q) {
+  const sorted = Float64Array.from(values).sort();
   const position = q * (sorted.length - 1), lower = Math.floor(position), upper = Math.ceil(position);
   return sorted[lower] + (sorted[upper] - sorted[lower]) * (position - lower);
 }
