@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,14 @@ def test_onnxruntime_is_the_one_its_readme_names(site: Path) -> None:
     for name, digest in named:
         assert hashlib.sha256((vendor / name).read_bytes()).hexdigest() == digest
     assert "MIT License" in (vendor / "LICENSE-onnxruntime").read_text()
+
+
+def test_a_port_that_is_taken_is_named(model: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(main, ["serve", "--port", str(port), "--model", str(model)])
+    assert result.exit_code == 1
+    assert f"undim: cannot listen at 127.0.0.1:{port}" in result.output
 
 
 def test_serve_stops_cleanly_and_keeps_to_loopback(model: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from undim.errors import MissingExtraError
+from undim.errors import InputError, MissingExtraError
 
 
 @click.command()
@@ -60,13 +61,14 @@ def serve(
         limits = replace(limits, concurrency=concurrency)
     used = ", ".join(sorted({enhancer.device for enhancer in enhancers.values()}))
     app = create_app(enhancers, limits=limits, token=token or None, hosts=hosts)
-    listener = server(app, limits, host=host, port=port)
-    socket = listener.config.bind_socket()
-    socket.listen()  # from here on a client is heard, so that the line below is true
-    port = socket.getsockname()[1]
-    shown = f"[{host}]" if ":" in host else host
+    shown, family = (f"[{host}]", socket.AF_INET6) if ":" in host else (host, socket.AF_INET)
+    try:  # from here on a client is heard, so that the line below is true
+        door = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InputError(f"cannot listen at {shown}:{port} ({error}); choose another --host or --port") from error
+    port = door.getsockname()[1]
     click.echo(f"undim is at http://{shown}:{port}/ on {used} with {', '.join(enhancers)}", err=True)
-    listener.run([socket])
+    server(app, limits, host=host, port=port).run([door])
 
 
 @click.command()
