@@ -112,3 +112,16 @@ def test_black_frames_are_no_cuts_among_themselves() -> None:
     black = np.zeros((18, 32), np.float32)
     assert not is_cut(black, black)
     assert not is_cut(black, black + np.float32(0.001) * RNG.standard_normal(black.shape).astype(np.float32))
+
+
+def test_maps_that_are_nearly_clipped_are_held_as_well() -> None:
+    """Of two steps one is at its limit: more strength moves only the other one, less moves both."""
+
+    def estimate(thumbnail: np.ndarray) -> np.ndarray:
+        return np.array([1.0, 0.2], np.float32)[:, None, None] * np.ones((2, 4, 4), np.float32)
+
+    steps = 1 + 0.01 * np.random.default_rng(2).standard_normal(120)
+    frames = [scene(0, 0.1) * np.float32(step) for step in steps]
+    steady = SteadyMaps(estimate, iterations=2)
+    bright = np.array([apply_curves(f, steady(f, i / 30), iterations=2).mean() for i, f in enumerate(frames)])
+    assert np.diff(bright).std() < 0.25 * np.diff([frame.mean() for frame in frames]).std()

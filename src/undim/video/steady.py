@@ -60,15 +60,23 @@ class SteadyMaps:
         return self._hold(shrink(thumbnail, PROBE), 1 - math.exp(-passed / HOLD))
 
     def _hold(self, probe: Float32, k: float) -> Float32:
-        """Trim the maps so that the brightness they give follows its own running mean (one Newton step)."""
-        bright, brighter = (self._brightness(probe, self._maps * np.float32(s)) for s in (1, 1.05))
+        """Trim the maps so that the brightness they give follows its own running mean (the secant method)."""
+        bright = self._brightness(probe, self._maps)
         if math.isnan(self._level):
             self._level = bright
         self._level += k * (bright - self._level)
         self._level = min(max(self._level, bright * (1 - TRIM)), bright * (1 + TRIM))
-        slope = (brighter - bright) / 0.05
-        trim = (self._level - bright) / slope if slope > 1e-3 else 0.0
-        held: Float32 = np.clip(self._maps * np.float32(1 + min(max(trim, -0.2), 0.2)), -1, 1)
+        # Maps that are clipped at 1 answer to less strength and not to more: it takes a few steps, on the side needed.
+        before, here = 1.0, 1 + math.copysign(0.01, self._level - bright)
+        for _ in range(3):
+            brighter = self._brightness(probe, self._maps * np.float32(here))
+            slope = (brighter - bright) / (here - before) if here != before else 0.0
+            if slope < 1e-3:  # the strength changes nothing
+                here = before
+                break
+            before, bright = here, brighter
+            here = min(max(here + (self._level - brighter) / slope, 0.8), 1.2)
+        held: Float32 = np.clip(self._maps * np.float32(here), -1, 1)
         return held
 
     def _brightness(self, probe: Float32, maps: Float32) -> float:
