@@ -97,6 +97,14 @@ def test_health_and_readiness(api: httpx.Client) -> None:
     assert api.get("/readyz").json() == {"status": "ready"}
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/assets/page.js", "/healthz", "/models", "/nothing"])
+def test_head_is_get_without_the_body(api: httpx.Client, path: str) -> None:
+    head, get = api.head(path), api.get(path)
+    assert head.content == b""
+    assert head.status_code == get.status_code
+    assert {**head.headers, "date": ""} == {**get.headers, "date": ""}
+
+
 def test_metrics_count_the_answers(api: httpx.Client) -> None:
     def counted() -> dict[tuple[str, ...], float]:
         families = text_string_to_metric_families(api.get("/metrics").text)
@@ -113,7 +121,7 @@ def test_metrics_count_the_answers(api: httpx.Client) -> None:
         after["undim_request_seconds_bucket", "/enhance", "+Inf"]
         >= after["undim_request_seconds_bucket", "/enhance", "60.0"]
     )
-    assert after["undim_places_taken",] == 0
+    assert after["undim_places_taken",] == after["undim_upload_bytes",] == 0
 
 
 @pytest.mark.parametrize(

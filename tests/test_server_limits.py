@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -52,12 +55,20 @@ def until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
-def places_taken(address: str) -> float:
-    return float(httpx.get(f"{address}/metrics").text.rsplit("undim_places_taken ", 1)[1])
+def gauge(address: str, name: str) -> int:
+    return int(httpx.get(f"{address}/metrics").text.rsplit(f"undim_{name} ", 1)[1].partition("\n")[0])
+
+
+def places_taken(address: str) -> int:
+    return gauge(address, "places_taken")
 
 
 def connect(address: str) -> socket.socket:
     return socket.create_connection((urlsplit(address).hostname, urlsplit(address).port), timeout=20)
+
+
+def head(body: bytes) -> bytes:
+    return b"POST /enhance HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
 
 
 def test_a_full_queue_answers_503_at_once_and_the_rest_is_served(slow: Slow) -> None:
@@ -80,20 +91,52 @@ def test_a_full_queue_answers_503_at_once_and_the_rest_is_served(slow: Slow) -> 
 
 def test_a_client_that_leaves_frees_its_place(slow: Slow) -> None:
     body = picture()
-    head = b"POST /enhance HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
     with running({"slow": slow}, limits=Limits(concurrency=1, queue=2)) as address:
         clients = [connect(address) for _ in range(3)]
         for client in clients[:2]:
-            client.sendall(head + body)
-        clients[2].sendall(head + body[:10])  # still uploads
-        until(lambda: places_taken(address) == 3, "three places to be taken")
+            client.sendall(head(body) + body)
+        clients[2].sendall(head(body) + body[:10])  # still uploads
+        until(lambda: places_taken(address) == 2, "two places to be taken")
+        until(lambda: gauge(address, "upload_bytes") == 2 * len(body) + 10, "all that was sent to be counted")
         until(lambda: slow.began == 1, "the first to begin")
         for client in clients:
             client.close()
         until(lambda: places_taken(address) == 0, "the places to be freed")
+        until(lambda: gauge(address, "upload_bytes") == 0, "the memory to be freed")
         slow.free.set()
         assert httpx.post(f"{address}/enhance", content=body).status_code == 200
         assert slow.began == 2, "the one that waited was still worked on"
+
+
+def test_slow_uploads_take_no_place(enhancer: Enhancer) -> None:
+    body = picture()
+    with running({"m": enhancer}, limits=Limits(concurrency=1, queue=0)) as address:
+        dawdlers = [connect(address) for _ in range(9)]
+        for client in dawdlers:
+            client.sendall(head(body) + body[:-1])
+        until(lambda: gauge(address, "upload_bytes") == 9 * (len(body) - 1), "nine uploads to stop before their end")
+        assert places_taken(address) == 0
+        assert httpx.post(f"{address}/enhance", content=body).status_code == 200
+        for client in dawdlers:  # one after the other, for there is one place
+            client.sendall(body[-1:])
+            assert client.recv(12) == b"HTTP/1.1 200"
+            client.close()
+            until(lambda: places_taken(address) == 0, "the place to be freed")
+        assert gauge(address, "upload_bytes") == 0
+
+
+def test_all_uploads_together_have_a_bound(enhancer: Enhancer) -> None:
+    body = picture()
+    with running({"m": enhancer}, limits=Limits(concurrency=1, queue=1, body_bytes=len(body))) as address:
+        dawdlers = [connect(address) for _ in range(2)]
+        for client in dawdlers:
+            client.sendall(head(body) + body[:-1])
+        until(lambda: gauge(address, "upload_bytes") == 2 * (len(body) - 1), "two uploads to fill the memory")
+        assert "fill the memory" in problem(httpx.post(f"{address}/enhance", content=body), "queue-full")
+        dawdlers[0].close()
+        until(lambda: gauge(address, "upload_bytes") == len(body) - 1, "the memory to be freed")
+        assert httpx.post(f"{address}/enhance", content=body).status_code == 200
+        dawdlers[1].close()
 
 
 def test_work_that_takes_too_long_is_given_up(slow: Slow) -> None:
@@ -205,16 +248,40 @@ def test_too_many_connections(strict: str) -> None:
 
 def test_a_reader_that_does_not_read_is_dropped(enhancer: Enhancer) -> None:
     body = picture("BMP", dark(1500, 1500))
-    head = b"POST /enhance HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
     with running({"m": enhancer}, limits=Limits(header_seconds=0.5)) as address:
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect((urlsplit(address).hostname, urlsplit(address).port))
         client.settimeout(20)
-        client.sendall(head + body)
+        client.sendall(head(body) + body)
         time.sleep(4)
         received = 0
         with client, contextlib.suppress(ConnectionError):
             while chunk := client.recv(1 << 20):
                 received += len(chunk)
         assert received < len(body)
+
+
+PICTURES = """
+import resource, sys
+import undim.server
+if sys.argv[1] == "keep":
+    undim.server.keep_freed_memory()
+def picture():
+    blocks = [bytearray(b"x") * (6 << 20) for _ in range(3)]
+for _ in range(3):
+    picture()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    picture()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_the_next_picture_gets_the_memory_of_the_last_one() -> None:
+    def pages_cleared(how: str) -> int:
+        done = subprocess.run([sys.executable, "-c", PICTURES, how], check=True, capture_output=True, text=True)
+        return int(done.stdout)
+
+    assert pages_cleared("return") > 5000 > 50 > pages_cleared("keep")

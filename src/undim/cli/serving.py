@@ -47,8 +47,9 @@ def serve(
     if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("python_multipart") is None:
         raise MissingExtraError("serve", "to serve")
     from undim.enhancer import Enhancer
-    from undim.server import Limits, create_app, server
+    from undim.server import Limits, create_app, keep_freed_memory, server
 
+    keep_freed_memory()
     enhancers = {name: Enhancer(model, device=device) for name, model in _offered(names).items()}
     limits = Limits(
         body_bytes=int(max_megabytes * 1e6),

@@ -105,8 +105,10 @@ def create_app(
     guarded = documented("wrong-host", *(() if token is None else ("unauthorized",)))
 
     async def work(request: Request, function: Callable[[bytes], Response]) -> Response:
-        with workers.place():
-            return await workers.run(request, function, await read_picture(request, limits))
+        with workers.upload() as grow:
+            picture = await read_picture(request, limits, grow)
+            with workers.place():
+                return await workers.run(request, function, picture)
 
     async def enhance(request: Request, settings: Settings) -> Response:
         def enhanced(data: bytes) -> Response:
@@ -174,7 +176,7 @@ def create_app(
         dependencies=guard,
     )
     async def metrics() -> Response:
-        return Response(telemetry.exposition(workers.taken), media_type=MEDIA_TYPE)
+        return Response(telemetry.exposition(workers.taken, workers.uploaded), media_type=MEDIA_TYPE)
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -12,9 +13,12 @@ from undim.server.limits import Limits
 from undim.server.problems import Problem
 
 
-async def read_picture(request: Request, limits: Limits) -> bytes:
-    """The picture that a request carries, as its raw body or as the one file of a multipart form."""
-    body = await _read(request, limits)
+async def read_picture(request: Request, limits: Limits, grow: Callable[[int], None]) -> bytes:
+    """The picture that a request carries, as its raw body or as the one file of a multipart form.
+
+    `grow` is told the size of each piece that arrives, and may refuse it.
+    """
+    body = await _read(request, limits, grow)
     kind, options = parse_options_header(request.headers.get("content-type"))
     picture = _one_file(body, options.get(b"boundary", b"")) if kind == b"multipart/form-data" else body
     if not picture:
@@ -22,7 +26,7 @@ async def read_picture(request: Request, limits: Limits) -> bytes:
     return picture
 
 
-async def _read(request: Request, limits: Limits) -> bytes:
+async def _read(request: Request, limits: Limits, grow: Callable[[int], None]) -> bytes:
     too_large = Problem("body-too-large", f"the upload is larger than the {limits.body_bytes} bytes allowed here")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limits.body_bytes:
@@ -36,6 +40,7 @@ async def _read(request: Request, limits: Limits) -> bytes:
                 size += len(chunk)
                 if size > limits.body_bytes:
                     raise too_large
+                grow(len(chunk))
     except TimeoutError:
         detail = f"the upload did not end within {limits.upload_seconds:g} s"
         raise Problem("upload-timeout", detail, {"Connection": "close"}) from None

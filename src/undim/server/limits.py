@@ -36,26 +36,48 @@ class Limits:
 class Workers:
     """A few threads and a short queue before them; who finds it full is turned away at once.
 
-    A request holds one of `concurrency + queue` places from before its upload until its answer, so that
-    neither waiting nor uploading requests can pile up.
+    A request holds one of `concurrency + queue` places from the end of its upload until its answer, so that
+    waiting requests cannot pile up and slow uploads keep nobody out. All uploads together may hold as many
+    bytes as the largest ones in every place.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.places = limits.concurrency + limits.queue
         self.taken = 0
+        self.uploaded = 0
         self._pool = ThreadPoolExecutor(limits.concurrency, thread_name_prefix="undim")
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        places = self.limits.concurrency + self.limits.queue
-        if self.taken >= places:
-            detail = f"all {places} places are taken; try again in a second"
-            raise Problem("queue-full", detail, {"Retry-After": "1"})
+        self._refuse_if_full()
         self.taken += 1
         try:
             yield
         finally:
             self.taken -= 1
+
+    @contextmanager
+    def upload(self) -> Iterator[Callable[[int], None]]:
+        """A function that is told of each piece of an upload, which counts as held until the block ends."""
+        self._refuse_if_full()  # before anything is read; the place itself is taken after that
+        size = 0
+
+        def grow(count: int) -> None:
+            nonlocal size
+            if self.uploaded + count > self.places * self.limits.body_bytes:
+                raise _full("other uploads fill the memory")
+            size += count
+            self.uploaded += count
+
+        try:
+            yield grow
+        finally:
+            self.uploaded -= size
+
+    def _refuse_if_full(self) -> None:
+        if self.taken >= self.places:
+            raise _full(f"all {self.places} places are taken")
 
     async def run(self, request: Request, function: Callable[[bytes], T], upload: bytes) -> T:
         """`function(upload)` from a worker thread, if the client of `request` stays to hear it.
@@ -81,6 +103,10 @@ class Workers:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _full(cause: str) -> Problem:
+    return Problem("queue-full", f"{cause}; try again in a second", {"Retry-After": "1"})
 
 
 async def _disconnection(request: Request) -> None:

@@ -48,6 +48,8 @@ class Shield:
             await self.app(scope, receive, send)
             return
         begin, status = time.perf_counter(), 0
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the same answer; uvicorn, which sees the HEAD, leaves the body out
 
         async def send_shielded(message: Message) -> None:
             nonlocal status
@@ -82,7 +84,7 @@ def refuse_foreign(method: str, headers: Headers, hosts: Collection[str]) -> Non
     host = headers.get("host", "")
     if "*" not in hosts and not _is_address_or_known(host, hosts):
         raise Problem("wrong-host", f"no host {host!r} here; start the server with --allow-host for each of its names")
-    if method in ("GET", "HEAD"):
+    if method == "GET":
         return
     site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
     if site not in ("same-origin", "none") or (origin is not None and origin.partition("://")[2] != host):

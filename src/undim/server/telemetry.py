@@ -24,10 +24,10 @@ class Telemetry:
         for index, bound in enumerate(BUCKETS):
             self._buckets[route][index] += seconds <= bound
 
-    def exposition(self, places_taken: int) -> str:
-        return "\n".join((*self._lines(places_taken), ""))
+    def exposition(self, places_taken: int, uploaded: int) -> str:
+        return "\n".join((*self._lines(places_taken, uploaded), ""))
 
-    def _lines(self, places_taken: int) -> Iterable[str]:
+    def _lines(self, places_taken: int, uploaded: int) -> Iterable[str]:
         yield "# HELP undim_requests_total Answered requests."
         yield "# TYPE undim_requests_total counter"
         for (route, status), count in sorted(self._answers.items()):
@@ -40,6 +40,9 @@ class Telemetry:
                 yield f'undim_request_seconds_bucket{{route="{route}",le="{bound}"}} {count}'
             yield f'undim_request_seconds_sum{{route="{route}"}} {self._seconds[route]:.6f}'
             yield f'undim_request_seconds_count{{route="{route}"}} {total}'
-        yield "# HELP undim_places_taken Requests that upload, wait or are worked on."
+        yield "# HELP undim_places_taken Pictures that wait or are worked on."
         yield "# TYPE undim_places_taken gauge"
         yield f"undim_places_taken {places_taken}"
+        yield "# HELP undim_upload_bytes Bytes of uploads in memory, whole or on their way."
+        yield "# TYPE undim_upload_bytes gauge"
+        yield f"undim_upload_bytes {uploaded}"
