@@ -4,7 +4,7 @@
 
 Needs `wrk`. Server and in-process figures are taken in turn, so that the ratio holds on a busy machine where the
 figures themselves do not. The in-process figure is `enhancer(bytes)` in as many threads as the server has workers
-for so many clients.
+for so many clients, and like the server it keeps freed memory for the next picture.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ import numpy as np
 from PIL import Image
 
 from undim.enhancer import Enhancer
+from undim.kernel import thread_count
+from undim.server import keep_freed_memory
 
 SCRIPT = """
 wrk.method = "POST"
@@ -121,10 +123,13 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--port", type=int, default=8765)
     options = parser.parse_args()
-    enhancer, workers = Enhancer(), os.cpu_count() or 1
+    keep_freed_memory()
+    enhancer, workers = Enhancer(), thread_count(None)
     body = photograph(1200, 1667)
     print(f"2-MP JPEG of {len(body) / 1e6:.2f} MB, {workers} cores, load {os.getloadavg()[0]:.1f} at the beginning")
     with serving(options.port) as process:
+        load(options.port, body, clients=workers, seconds=1)
+        in_process(enhancer, body, threads=workers, seconds=1)
         print("clients  server/s  in-process/s  ratio (median)  p50 ms  p99 ms  statuses")
         for clients in (1, 4, 16):
             rows = []
