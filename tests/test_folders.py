@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -80,6 +81,18 @@ def test_several_photographs_do_not_become_one_file(tmp_path: Path) -> None:
             plan(inputs, tmp_path / "new.png")
     (tmp_path / "new.png").mkdir()
     assert len(plan([source], tmp_path / "new.png")) == 2
+
+
+@pytest.mark.parametrize("name", ["y.gif", "y.nef", "photos.2024"])
+def test_an_output_of_a_format_that_is_not_written_is_an_error(tmp_path: Path, name: str) -> None:
+    source = fill(tmp_path / "in", ["a.png", "b.png"])
+    for inputs in ([source], [source / "a.png"], [source / "a.png", source / "b.png"]):
+        for run in (folders.run, folders.watch, functools.partial(folders.run, dry_run=True)):
+            with pytest.raises(InputError, match=rf"{name}, but undim writes no .*\.jpg.*or a folder"):
+                run(inputs, tmp_path / name, brighten)
+    assert not (tmp_path / name).exists()
+    (tmp_path / name).mkdir()
+    assert targets(plan([source / "a.png"], tmp_path / name), tmp_path) == {"a.png": f"{name}/a.png"}
 
 
 def test_photographs_that_would_get_one_name_keep_their_whole_names(tmp_path: Path) -> None:

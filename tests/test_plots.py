@@ -17,7 +17,7 @@ from undim.errors import DataError, InputError, MissingExtraError, OutputError
 from undim.images import decode
 from undim.pairs import Item, find_items
 from undim.plots import plot_losses, read_log
-from undim.sheets import compare_sheet, contact_sheet, write_contact_sheet, write_sheets
+from undim.sheets import contact_sheet, write_contact_sheet, write_sheets
 
 LOG = """epoch,split,loss,exposure,color_constancy,seconds
 1,train,3,2,1,0.50
@@ -87,15 +87,15 @@ def test_without_matplotlib_the_extra_is_named(finished: Path, monkeypatch: pyte
 
 def test_a_sheet_shows_the_pictures_themselves_side_by_side() -> None:
     image, reference = picture(0), picture(1)
-    sheet = np.asarray(compare_sheet(image, GAMMA, reference=reference))
+    sheet = np.asarray(contact_sheet([("", image, reference)], GAMMA))
     for shown in (image, BASELINES["autocontrast"](image), BASELINES["gamma"](image), reference):
         windows = np.lib.stride_tricks.sliding_window_view(sheet, shown.shape)[:, :, 0]
         assert (windows == shown).all(axis=(2, 3, 4)).any()
 
 
 def test_a_sheet_is_scaled_down_and_never_up() -> None:
-    small = compare_sheet(picture(0), GAMMA, cell=100)
-    large = compare_sheet(picture(0, (300, 400)), GAMMA, cell=100)
+    small = contact_sheet([("", picture(0), None)], GAMMA, cell=100)
+    large = contact_sheet([("", picture(0, (300, 400)), None)], GAMMA, cell=100)
     assert small.width < large.width < 3 * 100 + 100
 
 

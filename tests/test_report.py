@@ -70,6 +70,11 @@ def test_the_page_is_well_formed_and_complete(tmp_path: Path) -> None:
     assert all(attrs["src"].startswith("data:image/webp;base64,") for tag, attrs in tree.found if tag == "img")
 
 
+def test_one_picture_is_counted_as_one(tmp_path: Path) -> None:
+    assert "1 picture with references, 2 methods" in page_of(pictures(tmp_path, ["1.png"]))
+    assert "2 pictures with references, 2 methods" in page_of(pictures(tmp_path, ["2.png"]))
+
+
 def test_names_of_files_are_text_and_never_markup(tmp_path: Path) -> None:
     hostile = "<script>alert(1)<&'.png"
     page = page_of(pictures(tmp_path, [hostile]))

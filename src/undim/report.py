@@ -102,7 +102,11 @@ class Report:
 def _subtitle(evaluation: Evaluation) -> str:
     paired = any(METRICS[name].needs_reference for name in evaluation.metrics)
     kind = "with references" if paired else "without references"
-    return f"{len(evaluation.images)} pictures {kind}, {len(evaluation.methods)} methods"
+    return f"{_count(len(evaluation.images), 'picture')} {kind}, {_count(len(evaluation.methods), 'method')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _summary(evaluation: Evaluation, against: str | None) -> str:

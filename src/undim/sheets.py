@@ -30,20 +30,14 @@ class _Cell(NamedTuple):
     caption: str
 
 
-def compare_sheet(
-    image: RGB, methods: Mapping[str, Method], *, reference: RGB | None = None, cell: int = _ONE
-) -> Image.Image:
-    """One picture: original, autocontrast, each method, and the reference where given, with PSNR and SSIM to it.
-
-    `cell` is the long side in pixels of each picture on the sheet; smaller pictures keep their size.
-    """
-    return contact_sheet([("", image, reference)], methods, cell=cell)
-
-
 def contact_sheet(
     pictures: Iterable[tuple[str, RGB, RGB | None]], methods: Mapping[str, Method], *, cell: int = _MANY
 ) -> Image.Image:
-    """Many pictures, each (name, image, reference), one row each: the columns of `compare_sheet`."""
+    """Pictures, each (name or "", image, reference or None), one row each.
+
+    A row shows original, autocontrast, each method, and the reference where given, with PSNR and SSIM to it.
+    `cell` is the long side in pixels of each picture on the sheet; smaller pictures keep their size.
+    """
     rows = [_row(*picture, methods, cell) for picture in pictures]
     size = max(12, min(20, cell // 24))
     title, small = ImageFont.load_default(size), ImageFont.load_default(round(size * 0.85))
@@ -80,8 +74,7 @@ def write_contact_sheet(items: Sequence[Item], methods: Mapping[str, Method], pa
 def write_sheets(items: Sequence[Item], methods: Mapping[str, Method], folder: Path) -> Iterator[Path]:
     """One sheet per item, `NAME.compare.png` in a folder; yields each path as it is written."""
     for item in items:
-        image, reference = _read(item)
-        sheet = compare_sheet(image, methods, reference=reference)
+        sheet = contact_sheet([("", *_read(item))], methods, cell=_ONE)
         yield _write(sheet, folder / f"{item.name}.compare.png", [item])
 
 

@@ -29,20 +29,23 @@ def plan(
     """The photographs in the inputs (files and folders) with their outputs.
 
     output  the folder for the outputs, in which the tree below each input folder is mirrored; for a single
-            input file it may be the name of the new file; None: beside each photograph as `night.undim.jpg`
+            input file it may be the name of the new file; None: beside each photograph as `night.undim.jpg`.
+            What exists as a folder or has no suffix is a folder, everything else is the name of a file
     format  the suffix of the outputs; default: that of the photograph, `tif` for camera raw files
 
     In a folder, files count by their suffix; hidden files, the output folder and earlier `.undim` outputs do
     not. Photographs whose outputs would have one name (`a.jpg` and `a.nef` as `jpg`) keep their whole name:
     `a.jpg` stays, `a.nef` becomes `a.nef.jpg`. Raises InputError or OutputError, before anything is written,
-    where an input is absent, two outputs would still be one file, or an output would be one of the inputs.
+    where an input is absent, the output's name is that of a format which undim does not write, two outputs would
+    still be one file, or an output would be one of the inputs.
     """
     if format is not None:
         format_named(format)
-    if output is not None and len(inputs) == 1 and inputs[0].is_file() and _is_file_name(output):
+    one_file = output is not None and _is_file_name(output)
+    if output is not None and one_file and len(inputs) == 1 and inputs[0].is_file():
         tasks = [Task(inputs[0], output)]
     else:
-        if output is not None and _is_file_name(output):
+        if one_file:
             raise InputError(f"got the file name {output} for a folder or several photographs, expected a folder")
         found = list(_found(inputs, output, recursive))
         short = Counter(_key(_target(path, folder, format)) for path, folder in found)
@@ -55,7 +58,14 @@ def plan(
 
 
 def _is_file_name(output: Path) -> bool:
-    return output.suffix.lower() in EXTENSIONS and not output.is_dir()
+    if not output.suffix or output.is_dir():
+        return False
+    if output.suffix.lower() not in EXTENSIONS:
+        raise InputError(
+            f"got the output {output}, but undim writes no {output.suffix}; expected a name that ends in "
+            f"{', '.join(EXTENSIONS)}, or a folder: one that exists, or a name without a suffix"
+        )
+    return True
 
 
 def _found(inputs: Iterable[Path], output: Path | None, recursive: bool) -> Iterator[tuple[Path, Path | None]]:
