@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from undim.curves import MAXIMUM, Float32, Image, to_unit
 
@@ -24,15 +25,22 @@ def thumbnail(image: Image, long_side: int) -> Float32:
     h, w = max(1, round(height * scale)), max(1, round(width * scale))
     if (h, w) == (height, width):
         return to_unit(image)
+    return box_means(image, h, w, unit=MAXIMUM[image.dtype])
+
+
+def box_means(samples: NDArray[Any], h: int, w: int, *, unit: float = 1.0) -> Float32:
+    """Means over h x w boxes of samples (H, W, ...), H >= h, W >= w, in multiples of `unit`: float32 (h, w, ...)."""
+    height, width, *rest = samples.shape
     down, across = np.arange(h + 1) * height // h, np.arange(w + 1) * width // w
-    largest = int(MAXIMUM[image.dtype]) * int(np.diff(down).max())
-    narrow = np.float32 if image.dtype == np.float32 else np.min_scalar_type(largest)  # the narrower, the faster
-    rows = np.empty((h, width, 3), np.float32)
+    floating = samples.dtype == np.float32
+    largest = 1 if floating else np.iinfo(samples.dtype).max * int(np.diff(down).max())
+    narrow = np.float32 if floating else np.min_scalar_type(largest)  # the narrower, the faster
+    rows = np.empty((h, width, *rest), np.float32)
     for i in range(h):
-        rows[i] = image[down[i] : down[i + 1]].sum(axis=0, dtype=narrow)
+        rows[i] = samples[down[i] : down[i + 1]].sum(axis=0, dtype=narrow)
     boxes: Float32 = np.add.reduceat(rows, across[:-1], axis=1)
-    count = np.diff(down)[:, None, None] * np.diff(across)[None, :, None]
-    boxes /= (count * MAXIMUM[image.dtype]).astype(np.float32)
+    count = np.diff(down)[:, None] * np.diff(across)
+    boxes /= (count * unit).astype(np.float32).reshape(h, w, *(1 for _ in rest))
     return boxes
 
 

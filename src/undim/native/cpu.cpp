@@ -1,5 +1,7 @@
 #include "cpu.hpp"
 
+#include <stdexcept>
+
 #if defined(UNDIM_X86) && defined(_MSC_VER)
 #include <immintrin.h>
 #include <intrin.h>
@@ -8,9 +10,11 @@
 namespace undim {
 
 extern const Kernel kernel_baseline;
+extern const FilmKernel film_kernel_baseline;
 
 #ifdef UNDIM_X86
 extern const Kernel kernel_avx2;
+extern const FilmKernel film_kernel_avx2;
 
 namespace {
 
@@ -43,6 +47,14 @@ const std::vector<const Kernel*>& supported_kernels() {
         return found;
     }();
     return kernels;
+}
+
+const FilmKernel& film_kernel(const std::string& instructions) {
+#ifdef UNDIM_X86
+    if (has_avx2() && (instructions.empty() || instructions == film_kernel_avx2.name)) return film_kernel_avx2;
+#endif
+    if (instructions.empty() || instructions == film_kernel_baseline.name) return film_kernel_baseline;
+    throw std::invalid_argument("this processor has no such instruction set");
 }
 
 }  // namespace undim

@@ -1,4 +1,4 @@
-// undim._native: checks nothing a Python caller could not have checked, cuts the image into tiles, runs threads.
+// undim._native: checks nothing a Python caller could not have checked, cuts the image into tiles.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -9,13 +9,12 @@
 #include <atomic>
 #include <stdexcept>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <vector>
 
-#include "average.hpp"
 #include "cpu.hpp"
+#include "film_module.hpp"
 #include "job.hpp"
+#include "workers.hpp"
 
 namespace nb = nanobind;
 
@@ -34,29 +33,12 @@ bool run(const Job& job, const Kernel& kernel, int threads) {
     const std::int64_t workers = std::clamp<std::int64_t>(tiles / tiles_per_thread, 1, threads);
 
     const std::size_t bytes = kernel.scratch_bytes(job, {0, height, 0, width});
-    std::vector<unsigned char> scratch(static_cast<std::size_t>(workers) * bytes + cache_line);
-    const auto start = reinterpret_cast<std::uintptr_t>(scratch.data());
-    auto* aligned = scratch.data() + (cache_line - start % cache_line);
-
-    std::atomic<std::int64_t> next{0};
     std::atomic<bool> good{true};
-    const auto work = [&](std::int64_t worker) {
-        for (std::int64_t i; (i = next.fetch_add(1)) < tiles;) {
-            const std::int64_t top = i / across * height, left = i % across * width;
-            const Tile tile{top, std::min(top + height, job.height), left, std::min(left + width, job.width)};
-            if (!kernel.run_tile(job, tile, aligned + static_cast<std::size_t>(worker) * bytes)) good = false;
-        }
-    };
-    std::vector<std::thread> helpers;
-    for (std::int64_t worker = 1; worker < workers; ++worker) {
-        try {
-            helpers.emplace_back(work, worker);
-        } catch (const std::system_error&) {
-            break;  // no more threads to be had: the ones there are do the work
-        }
-    }
-    work(0);
-    for (auto& helper : helpers) helper.join();
+    share(tiles, workers, bytes, [&](std::int64_t i, unsigned char* scratch) {
+        const std::int64_t top = i / across * height, left = i % across * width;
+        const Tile tile{top, std::min(top + height, job.height), left, std::min(left + width, job.width)};
+        if (!kernel.run_tile(job, tile, scratch)) good = false;
+    });
     return good;
 }
 
@@ -109,24 +91,6 @@ bool enhance(const AnyArray& image, const OutArray& out, const Maps& maps, std::
     throw nb::value_error("this processor has no such instruction set");
 }
 
-template <typename T, std::size_t dimensions>
-using Contiguous = nb::ndarray<T, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
-
-void average(const Contiguous<const std::uint16_t, 3>& frame, const Contiguous<const std::uint16_t, 3>& before,
-             const Contiguous<const std::uint8_t, 2>& count, const Contiguous<std::uint16_t, 3>& next_average,
-             const Contiguous<std::uint8_t, 2>& next_count, float size_limit, float shift_limit, int frames, int threads) {
-    const std::size_t height = frame.shape(0), width = frame.shape(1);
-    const auto fits = [&](const auto& array) { return array.shape(0) == height && array.shape(1) == width; };
-    if (!fits(before) || !fits(count) || !fits(next_average) || !fits(next_count) || frame.shape(2) != 3 ||
-        before.shape(2) != 3 || next_average.shape(2) != 3 || frame.size() == 0 || frames < 1 || frames > 255 || threads < 1)
-        throw nb::value_error("arguments do not fit together");
-    const Average job{frame.data(),        before.data(),     count.data(),
-                      next_average.data(), next_count.data(), static_cast<std::int64_t>(height),
-                      static_cast<std::int64_t>(width),       size_limit, shift_limit, frames};
-    nb::gil_scoped_release release;
-    run(job, threads);
-}
-
 std::vector<std::string> instruction_sets() {
     std::vector<std::string> names;
     for (const Kernel* kernel : supported_kernels()) names.emplace_back(kernel->name);
@@ -142,8 +106,6 @@ NB_MODULE(_native, module) {
                "instructions"_a = "", "chroma_eps"_a = 0.0f,
                "Filter (unless radius is 0) and walk the curve (unless iterations is 0) from image into out; False where "
                "a float sample is NaN or outside of [0, 1].");
-    module.def("average", &undim::average, "frame"_a.noconvert(), "average"_a.noconvert(), "count"_a.noconvert(),
-               "next_average"_a.noconvert(), "next_count"_a.noconvert(), "size_limit"_a, "shift_limit"_a, "frames"_a,
-               "threads"_a, "One step of the average over time, from average and count into next_average and next_count.");
+    undim::add_film(module);
     module.def("instruction_sets", &undim::instruction_sets, "What this processor can run, the fastest first.");
 }

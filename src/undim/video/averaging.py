@@ -5,24 +5,25 @@ Where a frame x agrees with the average A of the frames before it, it is one mor
     n <- min(n + 1, FRAMES),   A <- A + (x - A) / n        at rest
     n <- 1,                    A <- x                      where something moved
 
-Both tests for motion look at d = x - A over a window of 5 x 5 pixels and compare it with what noise of deviation
-sigma leads to: the mean of |d| sees texture that moved, the mean of d a change of brightness under the noise. sigma
-is measured again and again on single frames, where motion cannot be mistaken for noise.
+A pixel's samples are its colours; those of YUV, where U and V are coarser, belong to a cell of pixels, and n is the
+cell's. Both tests for motion look at d = x - A over a window of 5 x 5 pixels, or of 3 cells where they are two pixels
+wide or high, and compare it with what noise of deviation sigma leads to: the mean of |d| sees texture that moved, the
+mean of d a change of brightness under the noise. sigma is measured again and again on single frames, where motion
+cannot be mistaken for noise, in each plane for itself.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.curves import MAXIMUM, Image, to_unit
 from undim.kernel import native_kernel, thread_count
 
 FRAMES = 8  # averaged at most: eight halve the noise 1.5 times; more would smear what moves slowly
-WINDOW = 5
 TEXTURE = 2.0  # times the mean |d| of noise alone
 SHIFT = 4.0  # times the deviation of the mean d of noise alone
 PATCH, GRID = 32, 6  # sigma is measured on at most GRID x GRID patches of the frame
@@ -30,109 +31,154 @@ QUIET = 25  # percentile of the patches' deviations that is taken for noise: the
 MEASURE = 16  # frames between two measurements of sigma
 FAINT = 0.25 / 255  # noise below this is left alone: rounding to 8 bits makes more
 
+Plane = NDArray[Any]  # (H, W) uint8 | uint16
 Uint16 = NDArray[np.uint16]
+Count = NDArray[np.uint8]
 
 
 class TemporalAverage:
-    """Averages the frames of one video where nothing moves: `clean = average(frame)`, same shape and dtype."""
+    """Averages the frames of one video where nothing moves: `clean = average(planes, depth)`.
+
+    planes  three arrays (H, W), uint8 or uint16, any strides: red, green and blue, or Y, U and V
+    depth   bits of a sample that are in use
+
+    The result is None for a film without noise, else three planes of uint16 whose samples are 2^(16 - depth) times as
+    large; they are good until the next frame but one.
+    """
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads
-        self._average: Uint16 | None = None
+        self._state: tuple[list[Uint16], Count] | None = None
+        self._spare: tuple[list[Uint16], Count]
         self._frames = 0
 
-    def __call__(self, frame: Image) -> Image:
+    def __call__(self, planes: Sequence[Plane], depth: int) -> Sequence[Uint16] | None:
         if self._frames % MEASURE == 0:
-            self._sigma = noise(frame)
+            self._sigma = [noise(plane) / (2**depth - 1) for plane in planes]
         self._frames += 1
-        if self._sigma < FAINT:
-            self._average = None
-            return frame
-        wide = _widen(frame)
-        if self._average is None or self._average.shape != wide.shape:
-            self._average, self._count = wide, np.ones(wide.shape[:2], np.uint8)
+        if max(self._sigma) < FAINT:
+            self._state = None
+            return None
+        if self._state is None or [plane.shape for plane in planes] != [plane.shape for plane in self._state[0]]:
+            begun = [plane.astype(np.uint16) << np.uint16(16 - depth) for plane in planes]
+            state, spare = (begun, _ones(planes)), ([np.empty_like(plane) for plane in begun], _ones(planes))
         else:
-            self._average, self._count = average(wide, self._average, self._count, self._sigma, self._threads)
-        return _narrow(self._average, frame.dtype)
+            spare, state = self._state, self._spare
+            average(planes, depth, *spare, self._sigma, *state, self._threads)
+        self._state, self._spare = state, spare
+        return state[0]
 
 
 def average(
-    frame: Uint16, before: Uint16, count: NDArray[np.uint8], sigma: float, threads: int | None = None
-) -> tuple[Uint16, NDArray[np.uint8]]:
-    """The next average, and of how many frames it is at each pixel.
+    frame: Sequence[Plane],
+    depth: int,
+    before: Sequence[Uint16],
+    count: Count,
+    sigma: Sequence[float],
+    after: Sequence[Uint16],
+    next_count: Count,
+    threads: int | None = None,
+) -> None:
+    """The next average, written into `after`, and of how many frames it is at each cell, into `next_count`.
 
-    frame, before  (H, W, 3) uint16, before being the average so far
-    count          (H, W) uint8, how many frames that holds
-    sigma          deviation of the noise in one frame, in units of the full range
+    frame   three planes (H, W), uint8 or uint16, of `depth` bits
+    before  three planes of uint16, the average so far, times 2^(16 - depth)
+    count   (h, w) uint8, of the size of the last plane: how many frames that holds
+    sigma   deviation of the noise in each plane of one frame, in units of the full range
     """
     native = native_kernel()
     if native is None:
-        return average_numpy(frame, before, count, sigma)
-    size_limit, shift_limit = _limits(sigma)
-    after, frames = np.empty_like(before), np.empty_like(count)
-    native.average(frame, before, count, after, frames, size_limit, shift_limit, FRAMES, thread_count(threads))
-    return after, frames
+        average_numpy(frame, depth, before, count, sigma, after, next_count)
+        return
+    shape = [plane.shape for plane in frame]
+    limits = _limits(sigma, *_window(shape[0], count.shape))
+    native.average_planes(
+        tuple(frame), tuple(before), count, tuple(after), next_count, 16 - depth, *limits, FRAMES, thread_count(threads)
+    )
 
 
 def average_numpy(
-    frame: Uint16, before: Uint16, count: NDArray[np.uint8], sigma: float
-) -> tuple[Uint16, NDArray[np.uint8]]:
+    frame: Sequence[Plane],
+    depth: int,
+    before: Sequence[Uint16],
+    count: Count,
+    sigma: Sequence[float],
+    after: Sequence[Uint16],
+    next_count: Count,
+) -> None:
     """The reference for `average`, and what runs where the native kernel was not built."""
-    size_limit, shift_limit = _limits(sigma)
-    d = frame.astype(np.int32) - before
-    noise = 1 + 1 / count
-    moved = _box_sum(np.abs(d).sum(axis=2)) > size_limit * np.sqrt(noise)
-    moved |= np.abs(_box_sum(d.sum(axis=2))) > shift_limit * np.sqrt(noise)
-    n = np.where(moved, 1, np.minimum(count + 1, FRAMES)).astype(np.uint8)
-    return (before + d / n[..., None] + 0.5).astype(np.uint16), n
+    cell, window = _window(frame[0].shape, count.shape)
+    size_limit, shift_limit = _limits(sigma, cell, window)
+    differences = [(plane.astype(np.int32) << (16 - depth)) - old for plane, old in zip(frame, before, strict=True)]
+    size, shift = np.zeros(count.shape, np.int64), np.zeros(count.shape, np.int64)
+    for d, extent in zip(differences, (cell, (1, 1), (1, 1)), strict=True):
+        size += _cell_sums(np.abs(d), extent)
+        shift += _cell_sums(d, extent)
+    noise = np.sqrt(1 + 1 / count)
+    moved = _box_sum(size, window) > size_limit * noise
+    moved |= np.abs(_box_sum(shift, window)) > shift_limit * noise
+    next_count[...] = np.where(moved, 1, np.minimum(count + 1, FRAMES))
+    for d, old, new, extent in zip(differences, before, after, (cell, (1, 1), (1, 1)), strict=True):
+        n = next_count.repeat(extent[0], axis=0).repeat(extent[1], axis=1)[: d.shape[0], : d.shape[1]]
+        new[...] = (old + d / n + 0.5).astype(np.uint16)
 
 
-def _limits(sigma: float) -> tuple[float, float]:
+Extent = tuple[int, int]
+
+
+def _window(pixels: tuple[int, ...], cells: tuple[int, ...]) -> tuple[Extent, Extent]:
+    """The size of a cell in pixels, and of the window in cells."""
+    down, across = (1 if fine == coarse else 2 for fine, coarse in zip(pixels, cells, strict=True))
+    return (down, across), (3 if down == 2 else 5, 3 if across == 2 else 5)
+
+
+def _ones(planes: Sequence[Plane]) -> Count:
+    return np.ones(planes[-1].shape, np.uint8)
+
+
+def _limits(sigma: Sequence[float], cell: Extent, window: Extent) -> tuple[float, float]:
     """From where on the sums of |d| and of d over a window are motion, for n = infinity.
 
     For normal noise the mean of |d| is sqrt(2 / pi) sigma, and a sum of N values deviates by sqrt(N) sigma.
     """
-    samples = 3 * WINDOW**2
-    deviation = 65535 * sigma
-    return TEXTURE * samples * math.sqrt(2 / math.pi) * deviation, SHIFT * math.sqrt(samples) * deviation
+    cells = math.prod(window)
+    samples = np.array([cells * math.prod(cell), cells, cells])
+    deviation = 65535 * np.asarray(sigma)
+    size = TEXTURE * math.sqrt(2 / math.pi) * (samples @ deviation)
+    return float(size), SHIFT * math.sqrt(samples @ deviation**2)
 
 
-def noise(frame: Image) -> float:
-    """The standard deviation of a frame's noise, in units of the full range (J. Immerkaer, CVIU 64, 1996).
+def noise(plane: Plane) -> float:
+    """The standard deviation of a plane's noise, in its own units (J. Immerkaer, CVIU 64, 1996).
 
         sigma = sqrt(pi / 2) / 6 mean |L x|,    L = [1 -2 1]^T [1 -2 1]
 
     L hides everything that is plane; the quietest patches are taken, since texture is no noise. Noise that is
     correlated between pixels, as compression leaves it, is underestimated: then less is averaged, or nothing.
     """
-    height, width = frame.shape[:2]
+    height, width = plane.shape
     tops, lefts = (np.unique(np.linspace(0, max(0, size - PATCH), GRID).astype(int)) for size in (height, width))
     deviations = []
     for top in tops:
         for left in lefts:
-            x = frame[top : top + PATCH, left : left + PATCH].astype(np.float32)
+            x = plane[top : top + PATCH, left : left + PATCH].astype(np.float32)
             x = np.diff(np.diff(x, n=2, axis=0), n=2, axis=1)
             deviations.append(np.sqrt(np.pi / 2) / 6 * np.abs(x).mean() if x.size else 0.0)
-    return float(np.percentile(deviations, QUIET)) / MAXIMUM[frame.dtype]
+    return float(np.percentile(deviations, QUIET))
 
 
-def _widen(frame: Image) -> Uint16:
-    if frame.dtype == np.uint8:
-        return frame.astype(np.uint16) * np.uint16(257)
-    return frame if frame.dtype == np.uint16 else np.rint(to_unit(frame) * 65535).astype(np.uint16)
+def _cell_sums(x: NDArray[Any], cell: Extent) -> NDArray[Any]:
+    """Sums over cells; at the lower and right edge their last row or column may count twice."""
+    padded = np.pad(x, [(0, -size % step) for size, step in zip(x.shape, cell, strict=True)], mode="edge")
+    sums: NDArray[Any] = padded.reshape(padded.shape[0] // cell[0], cell[0], -1, cell[1]).sum(axis=(1, 3))
+    return sums
 
 
-def _narrow(average: Uint16, dtype: np.dtype[Any]) -> Image:
-    if dtype == np.uint8:
-        return ((average - (average >> 8) + 128) >> 8).astype(np.uint8)  # average / 257, rounded
-    return average if dtype == np.uint16 else to_unit(average)
-
-
-def _box_sum(x: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sums over windows of 5 x 5, the edges repeated."""
-    half = WINDOW // 2
-    for axis in (0, 1):
+def _box_sum(x: NDArray[np.int64], window: Extent) -> NDArray[np.int64]:
+    """Sums over windows, the edges repeated."""
+    for axis, length in enumerate(window):
+        half = length // 2
         padded = np.pad(x, [(half + 1, half) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
         total, size = np.cumsum(padded, axis=axis), x.shape[axis]
-        x = total.take(range(WINDOW, WINDOW + size), axis) - total.take(range(size), axis)
+        x = total.take(range(length, length + size), axis) - total.take(range(size), axis)
     return x

@@ -1,12 +1,15 @@
-"""Decoded frames to RGB arrays, with the right matrix and range, brightened, and back.
+"""Decoded frames, brightened: in YUV where they are planar YUV and stay it, else by way of RGB.
 
-All formats go through 16-bit RGB: swscale's fast paths to 8-bit RGB lose a level on the way there and back, which a
-curve would multiply, and its 16-bit path costs no more. A frame that comes back keeps everything that came with it:
-timestamps, aspect ratio, colour tags, side data.
+Planes of YUV are brightened where they are (`undim.video.yuv`). All other formats and all changes of format or size go
+through 16-bit RGB: swscale's fast paths to 8-bit RGB lose a level on the way there and back, which a curve would
+multiply, and its 16-bit path costs no more. A frame that comes back keeps everything that came with it: timestamps,
+aspect ratio, colour tags, side data.
 """
 
 from __future__ import annotations
 
+import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -23,9 +26,12 @@ from undim.video.pyav import (
     VideoReformatter,
 )
 from undim.video.sequence import FrameEnhancer
+from undim.video.yuv import Levels, Yuv
 
 RGB = "gbrp16le"  # planes in the order green, blue, red
 PLANES = (1, 2, 0)
+
+PLANAR_YUV = re.compile(r"yuvj?4(?:20|22|44)p(?:\d+" + ("le" if sys.byteorder == "little" else "be") + ")?")
 
 # ITU-T H.273 matrix coefficients, as frames are tagged, to swscale's names. 0 is RGB, 2 is "unspecified".
 MATRICES = {
@@ -36,6 +42,13 @@ MATRICES = {
     7: Colorspace.SMPTE240M,
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
+}
+WEIGHTS = {  # of red and blue (H.273, table 4)
+    Colorspace.ITU709: (0.2126, 0.0722),
+    Colorspace.FCC: (0.30, 0.11),
+    Colorspace.ITU601: (0.299, 0.114),
+    Colorspace.SMPTE240M: (0.212, 0.087),
+    Colorspace.BT2020: (0.2627, 0.0593),
 }
 
 
@@ -48,12 +61,34 @@ class Brightener:
         self._to_small, self._to_rgb, self._back = VideoReformatter(), VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: VideoFrame, *, size: tuple[int, int], format: str) -> VideoFrame:
-        """The bright frame in a size and pixel format, with the timestamps, tags and side data of the dark one."""
+        """The bright frame in a size and pixel format, with the timestamps, tags and side data of the dark one.
+
+        The dark frame is used up: it may be the one that comes back.
+        """
+        same = size == (frame.width, frame.height) and format == frame.format.name.replace("yuvj", "yuv")
+        if same and PLANAR_YUV.fullmatch(format) and self._enhancer.takes_yuv:
+            result = self._in_yuv(frame, format)
+        else:
+            result = self._by_way_of_rgb(frame, size, format)
+        tag_colours(result, frame)
+        result.pict_type = 0  # what the decoder saw must not become an order to the encoder
+        return result
+
+    def _in_yuv(self, frame: VideoFrame, format: str) -> VideoFrame:
+        full = _range(frame)
+        result = self._back.reformat(frame, format=format, src_color_range=full, dst_color_range=full)
+        result.make_writable()
+        levels = Levels.of(result.format.components[0].bits, full=full == ColorRange.JPEG)
+        y, u, v = _planes(result)
+        self._enhancer.yuv(Yuv((y, u, v), levels, WEIGHTS[_matrix(frame)]), frame.time)
+        return result
+
+    def _by_way_of_rgb(self, frame: VideoFrame, size: tuple[int, int], format: str) -> VideoFrame:
         planar = self._to_rgb.reformat(frame, interpolation=Interpolation.BILINEAR, **_to_rgb(frame))
         bright = self._enhancer(_interleaved(planar), frame.time, self._thumbnail(frame))
         for plane, channel in zip(_planes(planar), PLANES, strict=True):
             plane[...] = bright[:, :, channel]
-        result = self._back.reformat(
+        return self._back.reformat(
             planar,
             *size,
             format=format,
@@ -63,9 +98,6 @@ class Brightener:
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.JPEG if VideoFormat(format).is_rgb else _range(frame),
         )
-        tag_colours(result, frame)
-        result.pict_type = 0  # what the decoder saw must not become an order to the encoder
-        return result
 
     def _thumbnail(self, frame: VideoFrame) -> Float32:
         """The frame, averaged down to the size that maps are estimated on, straight from YUV."""
@@ -124,11 +156,11 @@ def _range(frame: VideoFrame) -> ColorRange:
     return ColorRange.JPEG if full else ColorRange.MPEG
 
 
-def _planes(planar: VideoFrame) -> list[NDArray[np.uint16]]:
-    """Writable views (H, W) of the planes of a 16-bit frame."""
+def _planes(planar: VideoFrame) -> list[NDArray[Any]]:
+    """Views of the planes of a frame, writable where the frame is."""
+    dtype = np.dtype(np.uint16 if planar.format.components[0].bits > 8 else np.uint8)
     return [
-        np.frombuffer(memoryview(plane), np.uint16).reshape(planar.height, plane.line_size // 2)[:, : planar.width]
-        for plane in planar.planes
+        np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)[:, : plane.width] for plane in planar.planes
     ]
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from undim.curves import Float32, Image, apply_curves, check_image
+import numpy as np
+
+from undim.curves import Float32, Image, apply_curves, check_image, to_unit
 from undim.denoise import filter_and_apply
 from undim.enhancer import Denoise, Enhancer
 from undim.errors import InputError
 from undim.sampling import thumbnail
 from undim.video.averaging import TemporalAverage
 from undim.video.steady import SteadyMaps
+from undim.video.yuv import Yuv, brighten
 
 
 class FrameEnhancer:
@@ -49,15 +52,34 @@ class FrameEnhancer:
             return frame
         if small is None:
             small = thumbnail(frame, self.thumbnail_size(*frame.shape[:2]))
-        maps = self._steady(small, seconds) if self._steady else self._enhancer.curve_maps(small)
+        maps = self._maps(small, seconds)
         if self._average:
-            frame = self._average(frame)
+            frame = _averaged(frame, self._average)
         walk = partial(filter_and_apply, eps=4e-4 * self._filter) if self._filter else apply_curves
         return walk(frame, maps, iterations=self._iterations, strength=self._strength, threads=self._enhancer.threads)
+
+    @property
+    def takes_yuv(self) -> bool:
+        """Whether `yuv` does all that was asked for; the filter for photographs needs RGB."""
+        return self._filter == 0
+
+    def yuv(self, frame: Yuv, seconds: float) -> None:
+        """Brighten the planes of a frame where they are."""
+        if self._strength == 0:
+            return
+        maps = self._maps(frame.thumbnail(self.thumbnail_size(*frame.planes[0].shape)), seconds)
+        clean = self._average(frame.planes, frame.depth) if self._average else None
+        dark = frame if clean is None else frame.replaced(clean, 2 ** (16 - frame.depth))
+        brighten(
+            dark, frame, maps, iterations=self._iterations, strength=self._strength, threads=self._enhancer.threads
+        )
 
     def thumbnail_size(self, height: int, width: int) -> int:
         """The long side of the thumbnail that the maps of such a frame are estimated on."""
         return max(height, width) if self._enhancer.maps == "full" else self._enhancer.maps
+
+    def _maps(self, small: Float32, seconds: float) -> Float32:
+        return self._steady(small, seconds) if self._steady else self._enhancer.curve_maps(small)
 
 
 def enhance_stream(
@@ -84,3 +106,15 @@ def enhance_stream(
         raise InputError(f"got fps={fps}, expected frames per second above 0")
     brighten = FrameEnhancer(enhancer or Enhancer(), strength=strength, denoise=denoise, smooth=smooth)
     return (brighten(frame, index / fps) for index, frame in enumerate(frames))
+
+
+def _averaged(frame: Image, average: TemporalAverage) -> Image:
+    """An RGB frame, averaged with those before it: of the same shape and dtype."""
+    samples = np.rint(to_unit(frame) * 65535).astype(np.uint16) if frame.dtype == np.float32 else frame
+    planes = average(list(samples.transpose(2, 0, 1)), 8 * samples.itemsize)
+    if planes is None:
+        return frame
+    result = np.stack(planes, axis=2)
+    if frame.dtype == np.uint8:
+        return ((result + np.uint16(128)) >> np.uint16(8)).astype(np.uint8)
+    return result if frame.dtype == np.uint16 else to_unit(result)

@@ -1,0 +1,189 @@
+"""The curve on planes of YUV: the kernel equals its reference, a curve of nothing changes nothing, colours stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from undim.curves import apply_curves_numpy, curve_steps
+from undim.kernel import native_kernel
+from undim.sampling import thumbnail
+from undim.video.yuv import Levels, Yuv, brighten, brighten_numpy
+
+BT709, BT2020 = (0.2126, 0.0722), (0.2627, 0.0593)
+CELLS = [(1, 1), (1, 2), (2, 1), (2, 2)]
+needs_kernel = pytest.mark.skipif(native_kernel() is None, reason="the native kernel was not built")
+
+
+def shapes(height: int, width: int, cell: tuple[int, int]) -> list[tuple[int, int]]:
+    coarse = -(-height // cell[0]), -(-width // cell[1])
+    return [(height, width), coarse, coarse]
+
+
+def frame(height: int, width: int, cell: tuple[int, int], depth: int, full: bool, way: str, seed: int) -> Yuv:
+    """Random samples of the whole depth, also beyond black and white, in memory in one of several ways."""
+    rng, dtype = np.random.default_rng(seed), np.uint8 if depth == 8 else np.uint16
+    planes = []
+    for h, w in shapes(height, width, cell):
+        block = rng.integers(0, 2**depth, (h + 2, w + 5)).astype(dtype)
+        planes.append(
+            {"padded": block[:h, :w], "shifted": block[1 : h + 1, 3 : w + 3], "flipped": block[:h, :w][::-1]}[way]
+        )
+    return Yuv(planes, Levels.of(depth, full=full), BT2020 if depth == 10 else BT709)
+
+
+def empty(like: Yuv) -> Yuv:
+    return Yuv([np.empty_like(plane) for plane in like.planes], like.levels, like.weights)
+
+
+def to_yuv(rgb: np.ndarray, levels: Levels, weights: tuple[float, float], dtype: Any) -> Yuv:
+    """4:4:4, written down once more, in float64 and the other direction."""
+    red, blue = weights
+    y = rgb @ np.array([red, 1 - red - blue, blue])
+    u, v = (rgb[..., 2] - y) / (2 - 2 * blue), (rgb[..., 0] - y) / (2 - 2 * red)
+    planes = [levels.black + levels.luma * y, levels.grey + levels.chroma * u, levels.grey + levels.chroma * v]
+    return Yuv([np.rint(plane).astype(dtype) for plane in planes], levels, weights)
+
+
+frames = st.builds(
+    frame,
+    st.integers(1, 140),
+    st.integers(1, 530),
+    st.sampled_from(CELLS),
+    st.sampled_from([8, 10, 12, 16]),
+    st.booleans(),
+    st.sampled_from(["padded", "shifted", "flipped"]),
+    st.integers(0, 99),
+)
+
+
+@needs_kernel
+@settings(max_examples=60, deadline=None)
+@given(
+    dark=frames,
+    kind=st.sampled_from([1, 3, 5, 15]),
+    size=st.sampled_from([(1, 1), (1, 7), (9, 16)]),
+    strength=st.floats(0.01, 1.5),
+    threads=st.integers(1, 5),
+)
+def test_the_kernel_equals_numpy(dark: Yuv, kind: int, size: tuple[int, int], strength: float, threads: int) -> None:
+    maps = np.random.default_rng(kind).uniform(-1, 1, (kind, *size)).astype(np.float32)
+    got, wanted = empty(dark), empty(dark)
+    brighten(dark, got, maps, iterations=5, strength=strength, threads=threads)
+    brighten_numpy(dark, wanted, maps, iterations=5, strength=strength)
+    for a, b in zip(got.planes, wanted.planes, strict=True):
+        assert np.abs(a.astype(int) - b).max() <= 1
+    brighten(dark, dark, maps, iterations=5, strength=strength, threads=1)  # in place, and on one thread
+    for a, b in zip(got.planes, dark.planes, strict=True):
+        assert (a == b).all()
+
+
+@needs_kernel
+@pytest.mark.parametrize("instructions", [] if native_kernel() is None else native_kernel().instruction_sets())
+def test_every_instruction_set_equals_numpy(instructions: str) -> None:
+    dark = frame(199, 301, (2, 2), 8, False, "padded", 0)
+    for size in ((1, 1), (5, 9)):
+        maps = np.random.default_rng(1).uniform(-0.5, 0.5, (24, *size)).astype(np.float32)
+        got, wanted = empty(dark), empty(dark)
+        brighten_numpy(dark, wanted, maps, iterations=8)
+        steps = curve_steps(maps, iterations=8, strength=1)
+        native_kernel().brighten_yuv(  # type: ignore[union-attr]
+            dark.planes, dark.levels, got.planes, got.levels, dark.weights, steps, 8, 2, instructions
+        )
+        for a, b in zip(got.planes, wanted.planes, strict=True):
+            assert np.abs(a.astype(int) - b).max() <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(dark=frames)
+@pytest.mark.parametrize("work", [brighten, brighten_numpy])
+def test_a_curve_of_nothing_gives_back_every_sample(work: Any, dark: Yuv) -> None:
+    result = empty(dark)
+    work(dark, result, np.zeros((8, 2, 3), np.float32), iterations=8)
+    for a, b in zip(result.planes, dark.planes, strict=True):
+        assert (a == b).all()
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+@pytest.mark.parametrize("full", [False, True])
+def test_it_is_the_curve_on_rgb(depth: int, full: bool) -> None:
+    """Where each pixel has a chroma sample of its own, the result is that of `apply_curves`, to the rounding."""
+    rng, levels = np.random.default_rng(0), Levels.of(depth, full=full)
+    rgb = rng.random((40, 50, 3)).astype(np.float32)
+    maps = rng.uniform(-0.3, 0.6, (24, 3, 4)).astype(np.float32)
+    dtype = np.uint8 if depth == 8 else np.uint16
+    fine = Levels.of(16, full=full)
+    dark = to_yuv(rgb, fine, BT709, np.uint16)
+    got = Yuv([np.empty((40, 50), dtype) for _ in range(3)], levels, BT709)
+    brighten(dark, got, maps, iterations=8)
+    wanted = to_yuv(apply_curves_numpy(rgb, maps).astype(np.float64), levels, BT709, dtype)
+    for a, b in zip(got.planes, wanted.planes, strict=True):
+        difference = a.astype(int) - b
+        assert np.abs(difference).max() <= 1
+        assert (difference != 0).mean() < 0.02
+
+
+def test_grey_stays_grey_and_colour_does_not_bleed() -> None:
+    planes = [np.full((16, 16), 40, np.uint8), np.full((8, 8), 128, np.uint8), np.full((8, 8), 128, np.uint8)]
+    planes[2][:, 4:] = 170
+    dark = Yuv(planes, Levels.of(8, full=False), BT709)
+    bright = empty(dark)
+    brighten(dark, bright, np.full((1, 1, 1), 0.8, np.float32), iterations=8)
+    y, u, v = bright.planes
+    assert (y > 100).all()
+    assert (u[:, :4] == 128).all()
+    assert (v[:, :4] == 128).all()
+    for plane in bright.planes:  # each half is of one colour up to the edge
+        assert (plane[:, : plane.shape[1] // 2] == plane[0, 0]).all()
+        assert (plane[:, plane.shape[1] // 2 :] == plane[0, -1]).all()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("size", [(60, 100), (61, 101), (7, 12), (1, 1)])
+def test_the_thumbnail_is_that_of_the_rgb_picture(cell: tuple[int, int], size: tuple[int, int]) -> None:
+    rng, levels = np.random.default_rng(0), Levels.of(16, full=True)
+    coarse = shapes(*size, cell)[1]
+    cells = 0.3 + 0.1 * rng.random((*coarse, 3))
+    rgb = cells.repeat(cell[0], axis=0).repeat(cell[1], axis=1)[: size[0], : size[1]]
+    flat = to_yuv(rgb, levels, BT709, np.uint16)
+    coarse_planes = [flat.planes[0], *(plane[:: cell[0], :: cell[1]] for plane in flat.planes[1:])]
+    small = Yuv(coarse_planes, levels, BT709).thumbnail(12)
+    wanted = thumbnail(rgb.astype(np.float32), 12)
+    assert small.shape == wanted.shape
+    assert np.abs(small - wanted).max() < (0.1 if cell != (1, 1) else 1e-4)  # boxes of chroma end on cells
+    assert np.abs(small.mean((0, 1)) - wanted.mean((0, 1))).max() < 0.01
+
+
+@needs_kernel
+def test_arguments_that_do_not_fit_together_are_refused() -> None:
+    dark = frame(6, 8, (2, 2), 8, False, "padded", 0)
+    steps = np.zeros((1, 1, 1, 1), np.float32)
+    kernel = native_kernel()
+    assert kernel is not None
+
+    def call(
+        planes: Any, out: Any, maps: np.ndarray = steps, iterations: int = 8, threads: int = 1, name: str = ""
+    ) -> None:
+        kernel.brighten_yuv(planes, dark.levels, out, dark.levels, dark.weights, maps, iterations, threads, name)
+
+    y, u, v = dark.planes
+    call([y, u, v], [y, u, v])
+    call([y, y, y], [y, y, y])
+    for wrong in (
+        ([y, u[:2], v], [y, u, v]),
+        ([y, u, v], [y, u, v[:, :3]]),
+        ([y, u[:2], v[:2]], [y, u[:2], v[:2]]),
+        ([y, u, v.astype(np.uint16)], [y, u, v]),
+        ([y[:, ::2], u, v], [y[:, ::2], u, v]),
+        ([y[:0], u[:0], v[:0]], [y[:0], u[:0], v[:0]]),
+        ([y, u, v], [y, u, v], np.zeros((3, 1, 1, 1), np.float32)),
+        ([y, u, v], [y, u, v], steps, 0),
+        ([y, u, v], [y, u, v], steps, 8, 0),
+        ([y, u, v], [y, u, v], steps, 8, 1, "unheard-of"),
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011 - the kernel says no; naming the reason is Python's part
+            call(*wrong)
