@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from browsing import Browser
+    from undim import Enhancer
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -15,3 +21,27 @@ def shared() -> Path:
     if not _SHARED.is_dir():
         pytest.skip(f"the shared data folder is absent: {_SHARED}")
     return _SHARED
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `browser` keeps its downloads and `enhancers` their model files."""
+    return tmp_path_factory.mktemp("browser")
+
+
+@pytest.fixture(scope="module")
+def browser(folder: Path) -> Iterator[Browser]:
+    """A Chromium for the tests of the page; they are skipped where there is none."""
+    from browsing import chromium
+
+    with chromium(folder) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def enhancers(folder: Path) -> dict[str, Enhancer]:
+    """What the page offers in its tests: model files of their names lie in `folder`."""
+    from browsing import two_models
+    from undim import Enhancer
+
+    return {model.stem: Enhancer(model) for model in two_models(folder)}

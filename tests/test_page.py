@@ -19,7 +19,6 @@ from browsing import (
     Browser,
     add,
     choose_model,
-    chromium,
     downloaded,
     give,
     open_page,
@@ -28,26 +27,9 @@ from browsing import (
     settled,
     slide,
     text,
-    two_models,
     until,
 )
 from serving import dark, picture, running
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("browser")
-
-
-@pytest.fixture(scope="module")
-def browser(folder: Path) -> Iterator[Browser]:
-    with chromium(folder) as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def enhancers(folder: Path) -> dict[str, undim.Enhancer]:
-    return {model.stem: undim.Enhancer(model) for model in two_models(folder)}
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,12 @@ from browsing import (
     Browser,
     add,
     choose_model,
-    chromium,
     downloaded,
     give,
     open_page,
     pixels,
     slide,
     text,
-    two_models,
     until,
 )
 from serving import dark, picture
@@ -34,22 +32,6 @@ from undim.page import export_page
 
 Site = tuple[str, Callable[[], None]]
 """The exported site's address, and a function that takes its host from the network."""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("browser")
-
-
-@pytest.fixture(scope="module")
-def browser(folder: Path) -> Iterator[Browser]:
-    with chromium(folder) as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def enhancers(folder: Path) -> dict[str, undim.Enhancer]:
-    return {model.stem: undim.Enhancer(model) for model in two_models(folder)}
 
 
 @pytest.fixture
