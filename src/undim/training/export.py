@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime  # type: ignore[import-untyped]
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import undim
 from undim.errors import ModelError
@@ -20,7 +21,7 @@ from undim.images import write_atomically
 from undim.training.config import Recipe
 from undim.training.models import count_parameters
 
-# Largest difference between the net and its ONNX file that is accepted, in units of a curve map ([-1, 1]).
+# Largest difference between the net and its ONNX file that is accepted, of curve maps in [-1, 1] and samples in [0, 1].
 TOLERANCE = 1e-4
 
 
@@ -41,24 +42,36 @@ def model_metadata(recipe: Recipe, model: nn.Module) -> dict[str, str]:
     }
 
 
-def export_onnx(model: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> float:
-    """Write `model` as ONNX (input `image`, output `curve_maps`, any height and width) with its metadata.
+def export_onnx(
+    model: nn.Module,
+    path: str | Path,
+    metadata: Mapping[str, str],
+    *,
+    output: str = "curve_maps",
+    multiple: int = 1,
+    others: Mapping[str, Tensor] | None = None,
+) -> float:
+    """Write `model` as ONNX with its metadata.
+
+    The input `image` may have any height and width that are multiples of `multiple`; `others` names further inputs of
+    the net, in its order, each with an example of its shape.
 
     Returns the largest difference between net and file on pictures of three sizes; above `TOLERANCE` no file
     is left and a ModelError says so.
     """
     model = model.eval()
     example = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
-    sides = {2: torch.export.Dim("height", min=1), 3: torch.export.Dim("width", min=1)}
+    others = others or {}
+    sides = {2: multiple * torch.export.Dim("height", min=1), 3: multiple * torch.export.Dim("width", min=1)}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
             model,
-            (example,),
-            input_names=["image"],
-            output_names=["curve_maps"],
-            dynamic_shapes=(sides,),
+            (example, *others.values()),
+            input_names=["image", *others],
+            output_names=[output],
+            dynamic_shapes=(sides, *({} for _ in others)),
             dynamo=True,
             verbose=False,
         )
@@ -68,7 +81,7 @@ def export_onnx(model: nn.Module, path: str | Path, metadata: Mapping[str, str])
     _forget_origin(proto.graph)
     onnx.helper.set_model_props(proto, dict(metadata))
     data = proto.SerializeToString()
-    difference = _difference(model, data)
+    difference = _difference(model, data, multiple, others)
     if not difference <= TOLERANCE:
         raise ModelError(f"the exported file differs from the net by {difference:.2g}; at most {TOLERANCE} is accepted")
     write_atomically(path, data, overwrite=True)
@@ -83,12 +96,15 @@ def _forget_origin(graph: onnx.GraphProto) -> None:
 
 
 @torch.no_grad()
-def _difference(model: nn.Module, data: bytes) -> float:
-    """The largest difference of curve maps between net and file; NaN where either is not finite."""
+def _difference(model: nn.Module, data: bytes, multiple: int, others: Mapping[str, Tensor]) -> float:
+    """The largest difference of outputs between net and file; NaN where either is not finite."""
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     differences = []
     for height, width in ((48, 64), (37, 53), (1, 1)):
-        image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height))
-        (maps,) = session.run(["curve_maps"], {"image": image.numpy()})
-        differences.append(np.abs(maps - model(image).numpy()).max())
+        size = multiple * math.ceil(height / multiple), multiple * math.ceil(width / multiple)
+        image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(height))
+        (values,) = session.run(
+            None, {"image": image.numpy(), **{name: value.numpy() for name, value in others.items()}}
+        )
+        differences.append(np.abs(values - model(image, *others.values()).numpy()).max())
     return float(np.max(differences))

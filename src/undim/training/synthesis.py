@@ -37,6 +37,7 @@ class Darkening:
         blur: standard deviation, in pixels, of the filter that correlates the noise.
         jpeg: share of captures that are stored as JPEG.
         quality: of those JPEG files.
+        subsampled: share of those JPEG files whose chroma is stored at half the size (4:2:0).
     """
 
     stops: tuple[float, float] = (2.0, 5.0)
@@ -48,6 +49,7 @@ class Darkening:
     blur: tuple[float, float] = (0.0, 1.0)
     jpeg: float = 0.5
     quality: tuple[int, int] = (75, 98)
+    subsampled: float = 0.0
 
 
 def srgb_to_linear(v: Tensor) -> Tensor:
@@ -79,11 +81,11 @@ def gaussian_blur(x: Tensor, sigma: Tensor, radius: int = 3) -> Tensor:
     return flat.reshape(b, c, h, w)
 
 
-def jpeg_round_trip(image: Tensor, quality: int) -> Tensor:
-    """Store one (3, H, W) picture in [0, 1] as a JPEG file with 4:4:4 chroma and read it back."""
+def jpeg_round_trip(image: Tensor, quality: int, *, subsampled: bool = False) -> Tensor:
+    """Store one (3, H, W) picture in [0, 1] as a JPEG file with 4:4:4 (or 4:2:0) chroma and read it back."""
     array = (image.permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)
     file = io.BytesIO()
-    Image.fromarray(array).save(file, "JPEG", quality=quality, subsampling=0)
+    Image.fromarray(array).save(file, "JPEG", quality=quality, subsampling=2 if subsampled else 0)
     return torch.from_numpy(np.asarray(Image.open(file)).astype(np.float32) / 255).permute(2, 0, 1)
 
 
@@ -108,6 +110,7 @@ def darken(
     *,
     noise: float = 1.0,
     lamps: Tensor | None = None,
+    grain: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw one dark capture of every photograph.
 
@@ -117,6 +120,7 @@ def darken(
         generator: the source of all randomness.
         noise: factor on the noise's standard deviation: 1 for full size, 1 / n for a thumbnail n times smaller.
         lamps: light above clipping, in linear light, that the photographs could not record (`lamp_light`).
+        grain: noise of unit variance, of the photographs' shape, in place of white noise that is blurred.
 
     Returns:
         The noisy 8-bit capture and the same capture without noise, quantisation and JPEG, both (B, 3, H, W) in [0, 1].
@@ -138,16 +142,17 @@ def darken(
     if lamps is not None:
         light = torch.maximum(light, lamps)
     signal = gain * cast * light + offset
-    white = torch.randn(clean.shape, generator=generator)
-    sigma = uniform(*ranges.blur).flatten()
-    coloured = gaussian_blur(white, sigma)
-    disturbed = signal + noise * coloured * (shot * signal.clamp_min(0) + read.square()).sqrt()
+    if grain is None:
+        white = torch.randn(clean.shape, generator=generator)
+        grain = gaussian_blur(white, uniform(*ranges.blur).flatten())
+    disturbed = signal + noise * grain * (shot * signal.clamp_min(0) + read.square()).sqrt()
 
     ideal = tone_curve(linear_to_srgb(signal.clamp(0, 1)), p)
     dark = tone_curve(linear_to_srgb(disturbed.clamp(0, 1)), p)
     dark = (dark * 255).round() / 255
     stored = torch.rand(b, generator=generator) < ranges.jpeg
     quality = torch.randint(ranges.quality[0], ranges.quality[1] + 1, (b,), generator=generator)
+    halved = torch.rand(b, generator=generator) < ranges.subsampled if ranges.subsampled else torch.zeros(b)
     for i in torch.nonzero(stored).flatten().tolist():
-        dark[i] = jpeg_round_trip(dark[i], int(quality[i]))
+        dark[i] = jpeg_round_trip(dark[i], int(quality[i]), subsampled=bool(halved[i]))
     return dark, ideal

@@ -1,0 +1,248 @@
+"""Training of DenoiserNet on brightened dark captures that are made from clean photographs while it trains.
+
+    python -m undim.training.denoiser recipes/undim-denoiser.toml --data ../shared/data -o runs/undim-denoiser
+
+A pair is one curve applied to a noisy capture and to the same capture without noise, quantisation and JPEG: the net
+learns to take away what a curve amplifies. Cameras are many, so strength, grain and colour of the noise are drawn
+from wide ranges. No dark photograph, and no picture of a benchmark, is seen. One thread is enough, in about an hour
+(OMP_NUM_THREADS=1); an interrupted run goes on where its checkpoint stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import hashlib
+import math
+import time
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
+from tqdm import tqdm
+
+import undim
+from undim.errors import ConfigError, DataError, TrainingError
+from undim.images import EXTENSIONS, decode
+from undim.training.checkpoints import load_checkpoint, save_checkpoint, save_model
+from undim.training.denoiser_net import DenoiserNet
+from undim.training.export import export_onnx
+from undim.training.models import count_parameters, enhance
+from undim.training.synthesis import Darkening, darken, gaussian_blur
+from undim.training.workers import keep_freed_memory, use_bfloat16
+
+PATCH = 96  # side in pixels
+CHAPTER = 500  # steps between checkpoints; each chapter's randomness is drawn anew, so that a run can resume there
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserRecipe:
+    """One run. `folders` lie below the data folder; `darkening` holds the ranges of `Darkening` that differ."""
+
+    name: str
+    description: str
+    training_data: str
+    licence: str
+    folders: tuple[str, ...]
+    widths: tuple[int, int, int] = (24, 32, 48)
+    patches: int = 100  # of every photograph
+    batch: int = 8
+    exposure: float = 0.4  # standard deviation of log(mean brightness after the curve / that of the photograph)
+    doubt: float = 0.4  # standard deviation of log(noise that the net is told / noise that is there)
+    ssim: float = 4.0  # weight of 1 - SSIM beside the logarithm of the squared error
+    steps: int = 32_000
+    decay: int = 5000  # last steps, over which the learning rate falls to 0
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 1e-4
+    seed: int = 0
+    darkening: Darkening = dataclasses.field(default_factory=Darkening)
+
+
+def load_denoiser_recipe(path: Path) -> DenoiserRecipe:
+    """Read a recipe; an unknown key is a ConfigError that names the known ones."""
+    values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    table: dict[str, Any] = values.pop("darkening", {})
+    ranges: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    for given, kind in ((values, DenoiserRecipe), (ranges, Darkening)):
+        known = [field.name for field in dataclasses.fields(kind)]
+        if unknown := sorted(given.keys() - set(known)):
+            raise ConfigError(f"{path}: unknown {', '.join(unknown)}; expected some of {', '.join(known)}")
+    return DenoiserRecipe(**values, darkening=Darkening(**ranges))
+
+
+def clean_patches(files: Iterable[Path], patches: int, seed: int) -> Tensor:
+    """Patches (N, 3, 96, 96) uint8 of photographs whose long side was shrunk to 320 to 1024 px (log-uniform)."""
+    random = np.random.default_rng(seed)
+    found = []
+    for file in files:
+        photo = Image.fromarray(decode(file).pixels)
+        for i in range(patches):
+            if i % 10 == 0:
+                side = math.exp(random.uniform(math.log(320), math.log(min(1024, max(photo.size)))))
+                scale = max(side / max(photo.size), PATCH / min(photo.size))
+                size = round(photo.width * scale), round(photo.height * scale)
+                small = np.asarray(photo.resize(size, Image.Resampling.LANCZOS))
+            top, left = (int(random.integers(0, side - PATCH + 1)) for side in small.shape[:2])
+            found.append(small[top : top + PATCH, left : left + PATCH])
+    if not found:
+        raise DataError(f"no photographs; expected files ending in {', '.join(EXTENSIONS)}")
+    return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).contiguous()
+
+
+def grain(shape: tuple[int, int, int, int], generator: torch.Generator) -> Tensor:
+    """Noise of unit variance, (B, 3, H, W): fine grain, blotches and colour in other shares in every picture.
+
+    Fine grain is white noise blurred by up to 1.2 px; some 55 % of the pictures have blotches too, blurred by 1 to
+    3 px, which demosaicing, shrinking and a camera's own denoiser leave. Part of either is common to the channels.
+    """
+    b, _, h, w = shape
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(b, 1, 1, 1, generator=generator)
+
+    def coloured(share: Tensor) -> Tensor:
+        own = torch.randn(b, 3, h, w, generator=generator)
+        return (1 - share).sqrt() * own + share.sqrt() * torch.randn(b, 1, h, w, generator=generator)
+
+    fine = gaussian_blur(coloured(uniform(0, 1)), uniform(0, 1.2).flatten())
+    coarse = gaussian_blur(coloured(uniform(-0.5, 1).clamp_min(0)), uniform(1, 3).flatten(), radius=8)
+    share = uniform(-0.4, 0.5).clamp_min(0)
+    return (1 - share).sqrt() * fine + share.sqrt() * coarse
+
+
+def curve_to(image: Tensor, brightness: Tensor, shape: Tensor) -> Tensor:
+    """Curve maps (B, 8, 1, 1) that bring images (B, 3, H, W) to a mean brightness (B,), by bisection.
+
+    shape (B, 8, 1, 1) is added to the constant curve that does so, before the maps are clipped to [-1, 1].
+    """
+    sparse = image[:, :, ::4, ::4]
+    low, high = torch.zeros(len(image)), torch.ones(len(image))
+    for _ in range(10):
+        middle = (low + high) / 2
+        dim = enhance(sparse, middle[:, None, None, None]).flatten(1).mean(1) < brightness
+        low, high = torch.where(dim, middle, low), torch.where(dim, high, middle)
+    return (low[:, None, None, None] + shape).clamp(-1, 1)
+
+
+def draw_pairs(patches: Tensor, recipe: DenoiserRecipe, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """One batch of (noisy, wanted) brightened pictures, each (B, 3, 96, 96) in [0, 1], and (B, 1, 1, 1), what the net
+    is told of the noise: its standard deviation, roughly."""
+    b = recipe.batch
+    clean = patches[torch.randint(len(patches), (b,), generator=generator)].float() / 255
+    turn = int(torch.randint(8, (1,), generator=generator))
+    clean = torch.rot90(clean.flip(3) if turn & 4 else clean, turn & 3, (2, 3))
+    noise = grain((b, 3, PATCH, PATCH), generator)
+    dark, ideal = darken(clean, recipe.darkening, generator, grain=noise)
+    off = torch.exp(recipe.exposure * torch.randn(b, generator=generator))
+    brightness = (clean.flatten(1).mean(1) * off).clamp_max(0.9)
+    bend = 0.2 * torch.rand(b, 1, 1, 1, generator=generator) * torch.randn(b, 8, 1, 1, generator=generator)
+    maps = curve_to(ideal, brightness, bend)
+    noisy, wanted = enhance(dark, maps), enhance(ideal, maps)
+    told = torch.exp(recipe.doubt * torch.randn(b, 1, 1, 1, generator=generator))
+    return noisy, wanted, told * (noisy - wanted).square().mean((1, 2, 3), keepdim=True).sqrt()
+
+
+def coarse_ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Mean SSIM (Wang et al. 2004) in square windows of 8 x 8, every fourth: a fifth of the cost of the Gaussian's."""
+
+    def mean(z: Tensor) -> Tensor:
+        return avg_pool2d(z, 8, 4)
+
+    mean_x, mean_y = mean(x), mean(y)
+    product, squares = mean_x * mean_y, mean_x.square() + mean_y.square()
+    covariance, variances = mean(x * y) - product, mean(x.square() + y.square()) - squares
+    c1, c2 = 0.01**2, 0.03**2
+    return (((2 * product + c1) / (squares + c1)) * ((2 * covariance + c2) / (variances + c2))).mean()
+
+
+def train_denoiser(recipe: DenoiserRecipe, patches: Tensor, run: Path) -> nn.Module:
+    """Minimise the mean over pictures of log(mean squared error + 1e-5), the PSNR, plus the weighted 1 - SSIM.
+
+    A run that was interrupted before its learning rate fell may be resumed with another number of steps.
+    """
+    keep_freed_memory()
+    torch.manual_seed(recipe.seed)
+    net = DenoiserNet(recipe.widths)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    checkpoint, begin = run / "checkpoint.safetensors", 0
+    if checkpoint.exists():
+        state = load_checkpoint(checkpoint, net, optimizer)
+        begin = int(state["step"])
+        if state["recipe"] != course(recipe, begin):
+            raise TrainingError(f"{checkpoint} was made by another recipe; choose another -o")
+    bfloat16 = use_bfloat16("auto", torch.device("cpu"))
+    generator = torch.Generator()
+    total, begun = torch.zeros(2), time.monotonic()
+    for step in tqdm(range(begin, recipe.steps), initial=begin, total=recipe.steps, unit="step", disable=None):
+        if step % CHAPTER == 0:
+            generator.manual_seed(1_000_003 * recipe.seed + step)
+        noisy, wanted, noise = draw_pairs(patches, recipe, generator)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            cleaned = net(noisy.contiguous(memory_format=torch.channels_last), noise)
+        cleaned = cleaned.float().contiguous()
+        error = (cleaned - wanted).square().flatten(1).mean(1)
+        terms = torch.stack([torch.log(error + 1e-5).mean(), recipe.ssim * (1 - coarse_ssim(cleaned, wanted))])
+        optimizer.param_groups[0]["lr"] = recipe.learning_rate * rate(step, recipe)
+        optimizer.zero_grad()
+        torch.autograd.backward(terms.sum())
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        total += terms.detach()
+        if (step + 1) % CHAPTER == 0 or step + 1 == recipe.steps:
+            save_checkpoint(checkpoint, net, optimizer, {"step": str(step + 1), "recipe": course(recipe, step + 1)})
+            with (run / "log.csv").open("a", newline="", encoding="utf-8") as file:
+                row = [f"{v:.5f}" for v in (total / CHAPTER).tolist()]
+                csv.writer(file).writerow([step + 1, *row, f"{time.monotonic() - begun:.1f}"])
+            total, begun = torch.zeros(2), time.monotonic()
+    return net.eval()
+
+
+def rate(step: int, recipe: DenoiserRecipe) -> float:
+    """The learning rate, as a share of its peak: a rise over 300 steps, a plateau, and a straight fall to 0."""
+    return min((step + 1) / 300, 1.0, (recipe.steps - step) / recipe.decay)
+
+
+def course(recipe: DenoiserRecipe, step: int) -> str:
+    """What a checkpoint at a step depends on: the recipe, but on its length only once the learning rate fell."""
+    return repr(recipe if step > recipe.steps - recipe.decay else dataclasses.replace(recipe, steps=0))
+
+
+def main() -> None:
+    """Train, and write the weights as ONNX and safetensors."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    recipe = load_denoiser_recipe(arguments.recipe)
+    folders = [arguments.data / folder for folder in recipe.folders]
+    files = [f for folder in folders for f in sorted(folder.glob("*")) if f.suffix.lower() in EXTENSIONS]
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    net = train_denoiser(recipe, clean_patches(files, recipe.patches, recipe.seed), arguments.output)
+    metadata = {
+        **{key: getattr(recipe, key) for key in ("name", "training_data", "licence")},
+        "version": undim.__version__,
+        "model": "DenoiserNet",
+        "widths": " ".join(map(str, recipe.widths)),
+        "recipe": recipe.name,
+        "recipe_sha256": hashlib.sha256(repr(recipe).encode()).hexdigest(),
+        "parameters": str(count_parameters(net)),
+    }
+    save_model(net, arguments.output / "model.safetensors", metadata)
+    told = {"noise": torch.full((1, 1, 1, 1), 0.05)}
+    export_onnx(net, arguments.output / "model.onnx", metadata, output="cleaned", multiple=8, others=told)
+    print(arguments.output / "model.onnx")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Pairs for the denoiser are noisy and clean alike under one curve, and the net learns to go from one to the other."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from undim.errors import ConfigError, DataError, TrainingError
+from undim.training.checkpoints import save_checkpoint
+from undim.training.denoiser import (
+    DenoiserRecipe,
+    clean_patches,
+    course,
+    curve_to,
+    draw_pairs,
+    grain,
+    load_denoiser_recipe,
+    rate,
+    train_denoiser,
+)
+from undim.training.denoiser_net import DenoiserNet
+from undim.training.export import export_onnx
+from undim.training.models import count_parameters, enhance
+from undim.training.synthesis import Darkening, darken
+
+TOLD = torch.full((1, 1, 1, 1), 0.05)
+RECIPE = Path(__file__).parents[1] / "recipes" / "undim-denoiser.toml"
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def smooth_patches(n: int = 4) -> torch.Tensor:
+    ramp = torch.linspace(40, 220, 96)
+    return (ramp[:, None] * 0.5 + ramp * 0.5).expand(n, 3, 96, 96).byte()
+
+
+def small(steps: int) -> DenoiserRecipe:
+    return dataclasses.replace(load_denoiser_recipe(RECIPE), widths=(4, 4, 4), steps=steps, decay=1, batch=2)
+
+
+def test_a_new_net_is_the_identity_and_small() -> None:
+    image = torch.rand(2, 3, 16, 24, generator=seeded())
+    net = DenoiserNet()
+    torch.testing.assert_close(net(image, TOLD), image, rtol=0, atol=0)
+    assert count_parameters(net) == 76_036
+
+
+def test_a_sample_depends_on_35_px_around_it() -> None:
+    torch.manual_seed(0)
+    net = DenoiserNet((4, 4, 4)).double()
+    torch.nn.init.normal_(net.last.weight)
+    image = torch.rand(1, 3, 128, 128, generator=seeded(), dtype=torch.float64)
+    reach = 0
+    for place in range(56, 64):  # every place in a block of 8
+        picture = image.clone().requires_grad_()
+        net(picture, TOLD.double())[0, :, place, place].sum().backward()
+        assert picture.grad is not None
+        seen = picture.grad.abs().sum((0, 1)).nonzero()
+        reach = max(reach, int((seen - place).abs().max()))
+    assert reach <= 35
+
+
+def test_grain_has_unit_variance_and_many_looks() -> None:
+    noise = grain((200, 3, 32, 32), seeded())
+    assert noise.std().item() == pytest.approx(1, rel=0.05)
+    red, green, _ = noise.unbind(1)
+    common = (red * green).mean((1, 2))
+    assert common.min() < 0.15
+    assert common.max() > 0.7
+    fine = (noise[..., 1:] * noise[..., :-1]).mean((1, 2, 3))
+    assert fine.min() < 0.2
+    assert fine.max() > 0.7
+
+
+def test_given_grain_is_the_noise_of_a_capture() -> None:
+    clean = torch.full((1, 3, 32, 32), 0.5)
+    ranges = Darkening(stops=(2, 2), cast=0, flare=0, shot=(1e-3, 1e-3), jpeg=0)
+    none, ideal = darken(clean, ranges, seeded(), grain=torch.zeros_like(clean))
+    torch.testing.assert_close(none, ideal, rtol=0, atol=0.51 / 255)
+    noisy, _ = darken(clean, ranges, seeded(), grain=torch.ones_like(clean))
+    assert (noisy > none + 2 / 255).all()
+
+
+def test_subsampled_jpeg_loses_colour() -> None:
+    clean = torch.rand(1, 3, 32, 32, generator=seeded())
+    stored = Darkening(stops=(0, 0), cast=0, flare=0, shot=(1e-12, 1e-12), jpeg=1, quality=(98, 98))
+    full, _ = darken(clean, stored, seeded())
+    halved, _ = darken(clean, dataclasses.replace(stored, subsampled=1.0), seeded())
+    assert (halved - clean).square().mean() > 4 * (full - clean).square().mean()
+
+
+def test_a_curve_brings_a_picture_to_a_brightness() -> None:
+    image = 0.1 * torch.rand(3, 3, 32, 32, generator=seeded())
+    wanted = torch.tensor([0.2, 0.4, 0.5])
+    maps = curve_to(image, wanted, torch.zeros(3, 8, 1, 1))
+    assert maps.shape == (3, 8, 1, 1)
+    torch.testing.assert_close(enhance(image, maps).mean((1, 2, 3)), wanted, atol=0.03, rtol=0)
+
+
+def test_pairs_share_their_curve_and_differ_by_noise() -> None:
+    recipe = dataclasses.replace(load_denoiser_recipe(RECIPE), batch=4)
+    noisy, wanted, noise = draw_pairs(smooth_patches(), recipe, seeded())
+    assert noisy.shape == wanted.shape == (4, 3, 96, 96)
+    ratio = noise / (noisy - wanted).square().mean((1, 2, 3), keepdim=True).sqrt()
+    assert ((ratio > 0.2) & (ratio < 5)).all()
+    assert wanted.mean((1, 2, 3)).min() > 0.1
+    assert (noisy - wanted).abs().mean() > 0.005
+    roughness = [x.diff(dim=3).abs().mean() for x in (noisy, wanted)]
+    assert roughness[0] > 2 * roughness[1]
+
+
+def test_patches_come_from_photographs_and_need_some(tmp_path: Path) -> None:
+    Image.fromarray(np.full((110, 400, 3), 90, np.uint8)).save(tmp_path / "grey.png")
+    patches = clean_patches([tmp_path / "grey.png"], patches=11, seed=0)
+    assert patches.shape == (11, 3, 96, 96)
+    assert (patches == 90).all()
+    with pytest.raises(DataError, match="no photographs"):
+        clean_patches([], patches=3, seed=0)
+
+
+def test_the_shipped_recipe_loads_and_a_wrong_key_is_named(tmp_path: Path) -> None:
+    recipe = load_denoiser_recipe(RECIPE)
+    assert recipe.name == "undim-denoiser"
+    assert recipe.darkening.quality == (75, 98)
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(RECIPE.read_text("utf-8") + "\nblurr = [1, 2]\n", "utf-8")
+    with pytest.raises(ConfigError, match="blurr"):
+        load_denoiser_recipe(wrong)
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    recipe = dataclasses.replace(small(2000), decay=500)
+    rates = [rate(step, recipe) for step in range(2000)]
+    assert rates[0] < 0.01
+    assert set(rates[300:1500]) == {1.0}
+    assert rates[1750] == 0.5
+    assert 0 < rates[-1] < 0.01
+
+
+def test_training_takes_noise_away(tmp_path: Path) -> None:
+    ranges = Darkening(stops=(3, 3), shot=(1e-3, 1e-3), jpeg=0)
+    recipe = dataclasses.replace(small(60), widths=(8, 8, 8), batch=4, darkening=ranges, learning_rate=3e-2)
+    net = train_denoiser(recipe, smooth_patches(), tmp_path)
+    noisy, wanted, noise = draw_pairs(smooth_patches(), recipe, seeded(5))
+    with torch.no_grad():
+        error = (net(noisy, noise) - wanted).square().mean()
+    assert error < 0.85 * (noisy - wanted).square().mean()
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("undim.training.denoiser.CHAPTER", 2)
+    unbroken = train_denoiser(small(4), smooth_patches(), tmp_path / "unbroken").state_dict()
+
+    def stop(path: Path, *arguments: object) -> None:
+        save_checkpoint(path, *arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("undim.training.denoiser.save_checkpoint", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_denoiser(small(9), smooth_patches(), tmp_path / "broken")  # its length may still change
+    resumed = train_denoiser(small(4), smooth_patches(), tmp_path / "broken").state_dict()
+    assert all(torch.equal(unbroken[key], resumed[key]) for key in unbroken)
+    with pytest.raises(TrainingError, match="another recipe"):
+        train_denoiser(small(5), smooth_patches(), tmp_path / "broken")  # its learning rate has fallen
+    assert course(small(5), 4) == course(small(9), 4) != course(small(5), 5)
+
+
+def test_the_file_says_what_the_net_says(tmp_path: Path) -> None:
+    net = DenoiserNet((4, 4, 4))
+    torch.nn.init.normal_(net.last.weight, 0, 0.05)
+    assert export_onnx(net, tmp_path / "net.onnx", {}, output="cleaned", multiple=8, others={"noise": TOLD}) < 1e-5
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    (cleaned,) = session.run(["cleaned"], {"image": np.zeros((1, 3, 40, 24), np.float32), "noise": TOLD.numpy()})
+    assert cleaned.shape == (1, 3, 40, 24)
