@@ -26,6 +26,7 @@ from undim.kernel import native_kernel, thread_count
 
 _PATCH = 18  # pixels, square
 _GRID = 16  # patches along each axis, at most
+_DISTANCES = np.indices((5, 5)).reshape(2, 25).T - 2.0  # of a window's pixels from its middle, down and across
 
 
 def guided_filter(
@@ -158,20 +159,19 @@ def estimate_noise(image: Image) -> float:
         sigma; 0 where no patch of 18 x 18 pixels is usable.
     """
     check_image(image)
-    tops, lefts = (_patch_corners(size) for size in image.shape[:2])
-    rows = (tops[:, None] + np.arange(_PATCH))[:, None, :, None]
-    columns = (lefts[:, None] + np.arange(_PATCH))[None, :, None, :]
+    rows, columns = (_window_places(size) for size in image.shape[:2])
     if rows.size == 0 or columns.size == 0:
         return 0.0
-    x = to_unit(image[rows, columns])  # (grid rows, grid columns, patch row, patch column, 3)
-    windows = np.lib.stride_tricks.sliding_window_view(x, (5, 5), axis=(2, 3))[:, :, ::4, ::4].astype(np.float64)
-    place = np.arange(-2, 3)
-    mean, down, across = windows.mean(axis=(-2, -1)), windows.mean(axis=-1), windows.mean(axis=-2)
-    slopes = np.stack([down @ place, across @ place]) / 5  # covariances with the place, whose variance is 2
-    variance = np.maximum(windows.var(axis=(-2, -1)) - (slopes**2).sum(axis=0) / 2, 0)
+    x = to_unit(image[rows[:, None], columns]).astype(np.float64)
+    x = x.reshape(len(rows) // 5, 5, len(columns) // 5, 5, 3)
+    windows = x.transpose(0, 2, 4, 1, 3).reshape(-1, 25)
+    mean = windows.mean(axis=1)
+    windows -= mean[:, None]
+    slopes = windows @ _DISTANCES / 25  # covariances with the place, whose variance is 2
+    variance = np.einsum("ij,ij->i", windows, windows) / 25 - np.einsum("ij,ij->i", slopes, slopes) / 2
     bright = min(0.04, float(np.quantile(mean, 0.8)))  # in a picture darker than that, its brightest fifth
     usable = variance[(mean >= bright) & (mean > 0.004) & (mean < 0.98)]
-    return float(np.sqrt(np.quantile(usable, 0.1) / 0.56)) if usable.size else 0.0
+    return float(np.sqrt(max(0, np.quantile(usable, 0.1)) / 0.56)) if usable.size else 0.0
 
 
 def matched_eps(sigma: float) -> float:
@@ -184,10 +184,14 @@ def matched_eps(sigma: float) -> float:
     return 0.032 * sigma
 
 
-def _patch_corners(size: int) -> NDArray[np.intp]:
-    """Where patches begin along an axis: side by side, or spread where there are more than enough."""
+def _window_places(size: int) -> NDArray[np.intp]:
+    """The rows (or columns) of all windows along an axis: 4 of 5 in each patch of 18, one overlapping the next.
+
+    The patches lie side by side, or are spread where there are more than enough.
+    """
     count = min(_GRID, size // _PATCH)
-    return np.arange(count) * (size - _PATCH) // max(count - 1, 1)
+    corners = np.arange(count) * (size - _PATCH) // max(count - 1, 1)
+    return (corners[:, None, None] + np.arange(0, _PATCH - 4, 4)[:, None] + np.arange(5)).ravel()
 
 
 def check_filter(radius: int, eps: float, chroma_eps: float = 0.0) -> None:
@@ -204,8 +208,8 @@ def _filter_rows(image: Image, rows: slice, radius: int, eps: float, chroma_eps:
     """Return the filtered rows as float32 in [0, 1]."""
     height, width = image.shape[:2]
     halo = 2 * radius  # two boxes, one after the other
-    around = _mirror(np.arange(rows.start - halo, rows.stop + halo), height)
-    across = _mirror(np.arange(-halo, width + halo), width)
+    around = mirror(np.arange(rows.start - halo, rows.stop + halo), height)
+    across = mirror(np.arange(-halo, width + halo), width)
     x = to_unit(image[around[:, None], across]).astype(np.float64)
     noise = np.full(3, eps)
     if chroma_eps > 0:
@@ -224,7 +228,7 @@ def _filter_rows(image: Image, rows: slice, radius: int, eps: float, chroma_eps:
     return np.clip(out, 0, 1).astype(np.float32)
 
 
-def _mirror(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+def mirror(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
     """Fold indices outside of [0, size) back into it: ... 1 0 | 0 1 2 ... size-1 | size-1 ..."""
     folded = index % (2 * size)
     return np.minimum(folded, 2 * size - 1 - folded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -80,6 +81,8 @@ def enhance(
     """
     # Pillow then reuses the memory of one decoded picture for the next instead of asking the system again.
     os.environ.setdefault("PILLOW_BLOCKS_MAX", "8")
+    # NumPy's linear algebra, of which hardly any is needed, would start threads that spin while others want the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     import hashlib
     from concurrent.futures import ThreadPoolExecutor
@@ -153,7 +156,9 @@ def _load(model: str, device: str, maps: int | Literal["full"] | None) -> Enhanc
     time.sleep(0.01)
     from undim.enhancer import Enhancer
 
-    return Enhancer(model, device=device, maps=maps)
+    enhancer = Enhancer(model, device=device, maps=maps)
+    gc.freeze()  # what is loaded by now stays: nobody need look through it for garbage, least of all at the end
+    return enhancer
 
 
 def _counts(report: Report) -> str:

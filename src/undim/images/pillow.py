@@ -33,6 +33,7 @@ def read(data: bytes, format: str, max_pixels: int) -> Decoded:
     if format == "PNG" and data[24] == 16:
         samples = vips.samples(vips.open_image(data))
     else:
+        image.decodermaxblock = len(data)  # one piece: between pieces, other threads would hold the interpreter
         image.load()
         samples = unpack(image)
     info: dict[Any, Any] = image.info
@@ -93,7 +94,8 @@ def unpack(image: Image.Image) -> Pixels:
     rows = max(1, _BAND // (width * samples.itemsize * samples.shape[2]))
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        samples[top:bottom] = np.asarray(image.crop((0, top, width, bottom))).reshape(-1, *samples.shape[1:])
+        packed = image.crop((0, top, width, bottom)).tobytes()
+        samples[top:bottom] = np.frombuffer(packed, dtype).reshape(-1, *samples.shape[1:])
     return samples
 
 

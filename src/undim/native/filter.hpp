@@ -48,6 +48,15 @@ struct Across {
     }
 };
 
+// The sum over 5 pixels, the window that undim itself uses, needs no rows between: it is taken where it is read. The
+// additions are those of Across.
+template <typename S>
+struct Five {
+    const S* s;
+
+    S operator[](Index j) const { return s[j] + ((s[j + 3] + s[j + 6]) + (s[j + 9] + s[j + 12])); }
+};
+
 // The self-guided filter (He, Sun, Tang 2013), fed row by row, with running sums down the columns.
 template <typename Sum>
 struct Filter {
@@ -58,7 +67,7 @@ struct Filter {
     Sum *sum_x, *sum_xx;
     float *sum_a, *sum_b;  // their sums
     Sum *box_x, *box_xx;
-    float *fresh_a, *fresh_b;
+    float *box_a, *box_b;
     Across<Sum> across_x;
     Across<float> across_a;
 
@@ -78,8 +87,8 @@ struct Filter {
           sum_b(arena.take<float>(inner())),
           box_x(arena.take<Sum>(inner())),
           box_xx(arena.take<Sum>(inner())),
-          fresh_a(arena.take<float>(inner())),
-          fresh_b(arena.take<float>(inner())),
+          box_a(arena.take<float>(inner())),
+          box_b(arena.take<float>(inner())),
           across_x(window, outer(), arena),
           across_a(window, inner(), arena) {}
 
@@ -111,41 +120,44 @@ struct Filter {
 
     // From the sums around row i - radius: that row's a and b.
     void add_coefficients(Index i) {
-        const Index n = inner();
-        across_x.sum(sum_x, box_x, n);
-        across_x.sum(sum_xx, box_xx, n);
+        float* old_a = a + i % window * inner();
+        float* old_b = b + i % window * inner();
+        if (window == 5) return slide(Five<Sum>{sum_x}, Five<Sum>{sum_xx}, noise, sum_a, old_a, sum_b, old_b);
+        across_x.sum(sum_x, box_x, inner());
+        across_x.sum(sum_xx, box_xx, inner());
+        slide<const Sum*>(box_x, box_xx, noise, sum_a, old_a, sum_b, old_b);
+    }
+
+    // The running sums of a and b take in a fresh row and give up the one that falls out of the window.
+    template <typename Box>
+    void slide(Box s, Box ss, const float* __restrict e, float* __restrict sa, float* __restrict old_a,
+               float* __restrict sb, float* __restrict old_b) const {
         const Sum share = Sum(1) / static_cast<Sum>(window * window);
-        const float* __restrict e = noise;
-        const Sum* __restrict s = box_x;
-        const Sum* __restrict ss = box_xx;
-        float* __restrict to_a = fresh_a;
-        float* __restrict to_b = fresh_b;
+        const Index n = inner();
         for (Index j = 0; j < n; ++j) {
             const Sum mean = s[j] * share;
             const float difference = static_cast<float>(ss[j] * share - mean * mean);
             const float variance = difference > 0.0f ? difference : 0.0f;
-            to_a[j] = variance / (variance + e[j]);
-            to_b[j] = static_cast<float>(mean) * (1.0f - to_a[j]);
-        }
-        slide(sum_a, a + i % window * n, fresh_a, n);
-        slide(sum_b, b + i % window * n, fresh_b, n);
-    }
-
-    // A running sum takes in a fresh row and gives up the one that falls out of the window.
-    static void slide(float* __restrict sum, float* __restrict old, const float* __restrict fresh, Index n) {
-        for (Index j = 0; j < n; ++j) {
-            sum[j] += fresh[j] - old[j];
-            old[j] = fresh[j];
+            const float fresh_a = variance / (variance + e[j]);
+            const float fresh_b = static_cast<float>(mean) * (1.0f - fresh_a);
+            sa[j] += fresh_a - old_a[j];
+            sb[j] += fresh_b - old_b[j];
+            old_a[j] = fresh_a;
+            old_b[j] = fresh_b;
         }
     }
 
     // box(a) x + box(b), for the row whose samples before the filter are x
-    void result(const float* __restrict before, float* __restrict v) {
-        across_a.sum(sum_a, fresh_a, width);
-        across_a.sum(sum_b, fresh_b, width);
+    void result(const float* before, float* v) {
+        if (window == 5) return combine(Five<float>{sum_a}, Five<float>{sum_b}, before, v);
+        across_a.sum(sum_a, box_a, width);
+        across_a.sum(sum_b, box_b, width);
+        combine<const float*>(box_a, box_b, before, v);
+    }
+
+    template <typename Box>
+    void combine(Box sa, Box sb, const float* __restrict before, float* __restrict v) const {
         const float share = 1.0f / static_cast<float>(window * window);
-        const float* __restrict sa = fresh_a;
-        const float* __restrict sb = fresh_b;
         for (Index j = 0; j < width; ++j) v[j] = (sa[j] * before[j] + sb[j]) * share;
     }
 };
