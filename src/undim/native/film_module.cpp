@@ -18,9 +18,10 @@ namespace nb = nanobind;
 namespace undim {
 namespace {
 
-constexpr std::int64_t tile_width = 256, tile_height = 64;
-constexpr std::int64_t band_height = 64;  // rows of cells
+// Where maps are constant the work on whole rows fits the cache; else each sample of a row has its own coefficients.
+constexpr std::int64_t tile_width = 256, tile_pixels = 1 << 14;
 constexpr std::int64_t tiles_per_thread = 16;  // fewer take less time than the start of a thread
+constexpr std::int64_t band_height = 64;       // of the average, in rows of cells
 
 using Plane = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
 using OutPlane = nb::ndarray<nb::ndim<2>, nb::device::cpu>;
@@ -90,15 +91,17 @@ void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Thr
             maps.size() > 0 && iterations > 0 && threads > 0);
 
     const FilmKernel& kernel = film_kernel(instructions);
-    const std::int64_t across = (curve.width + tile_width - 1) / tile_width;
-    const std::int64_t tiles = across * ((curve.height + tile_height - 1) / tile_height);
-    const std::size_t bytes = kernel.brighten_scratch(job, {0, tile_height, 0, tile_width});
+    const bool constant = curve.map_height == 1 && curve.map_width == 1;
+    const std::int64_t width = constant ? curve.width : tile_width;
+    const std::int64_t height = std::max<std::int64_t>(1, tile_pixels / width / 2) * 2;  // even, so that no cell is cut
+    const std::int64_t across = (curve.width + width - 1) / width;
+    const std::int64_t tiles = across * ((curve.height + height - 1) / height);
+    const std::size_t bytes = kernel.brighten_scratch(job, {0, height, 0, width});
     nb::gil_scoped_release release;
     share(tiles, std::clamp<std::int64_t>(tiles / tiles_per_thread, 1, threads), bytes,
           [&](std::int64_t i, unsigned char* scratch) {
-              const std::int64_t top = i / across * tile_height, left = i % across * tile_width;
-              kernel.brighten(job,
-                              {top, std::min(top + tile_height, curve.height), left, std::min(left + tile_width, curve.width)},
+              const std::int64_t top = i / across * height, left = i % across * width;
+              kernel.brighten(job, {top, std::min(top + height, curve.height), left, std::min(left + width, curve.width)},
                               scratch);
           });
 }

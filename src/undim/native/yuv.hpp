@@ -116,8 +116,8 @@ struct Brightening {
           blue(arena.take<float>(n)),
           red(arena.take<float>(n)),
           steps(arena.take<float>(3 * j.curve.iterations)),
-          interleaved(arena.take<float>(3 * n)),
-          curves(j.curve, n, arena) {}
+          interleaved(arena.take<float>(constant ? 0 : 3 * n)),
+          curves(j.curve, constant ? 0 : n, arena) {}
 
     void run(const Tile& tile) {
         for (Index k = 0; constant && k < job.curve.iterations; ++k)
