@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from PIL import Image
 
 from ..errors import InputError, OutputError, UndimError
 from . import colour, exif, extras, jpeg, pillow, png, tiff, vips
@@ -139,7 +140,9 @@ def _saved(samples: Pixels, format: str, options: dict[str, Any]) -> bytes:
     pillow.plugin(format)
     # Pillow lets other threads run while it encodes into a real file, not while it encodes into a BytesIO.
     with _scratch() as file:
-        image.save(file, format, **options)
+        # What `image.save` comes to, once it has imported the plugins of five formats.
+        image.encoderinfo, image.encoderconfig = options, ()
+        Image.SAVE[format](image, file, "")
         file.seek(0)
         return file.read()
 
