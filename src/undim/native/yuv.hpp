@@ -14,12 +14,42 @@ void load_row(const T* __restrict samples, float origin, float scale, float* __r
     for (Index j = 0; j < n; ++j) x[j] = (static_cast<float>(samples[j]) - origin) * factor;
 }
 
+// Thresholds of rounding, an ordered dither (Bayer 1973) of 8 x 8 pixels, repeated along the row for wide registers.
+struct Thresholds {
+    static constexpr int period = 8, length = 64;
+    float rows[period][length];
+
+    constexpr Thresholds() : rows() {
+        for (int y = 0; y < period; ++y)
+            for (int x = 0; x < length; ++x) {
+                int rank = 0;
+                for (int bit = 0; bit < 3; ++bit)
+                    rank |= ((x ^ y) >> bit & 1) << (5 - 2 * bit) | (y >> bit & 1) << (4 - 2 * bit);
+                rows[y][x] = (static_cast<float>(rank) + 0.5f) / 64.0f;
+            }
+    }
+};
+constexpr Thresholds thresholds;
+
 template <typename T>
-void store_row(const float* __restrict x, float origin, float scale, float maximum, T* __restrict samples, Index n) {
+void store_part(const float* __restrict x, const float* __restrict threshold, float origin, float scale, float maximum,
+                T* __restrict samples, Index n) {
     for (Index j = 0; j < n; ++j) {
-        const float v = origin + scale * x[j] + 0.5f;  // rounded by the conversion
+        const float v = origin + scale * x[j] + threshold[j];
         const float low = v > 0.0f ? v : 0.0f;
         samples[j] = static_cast<T>(static_cast<std::int32_t>(low < maximum ? low : maximum));
+    }
+}
+
+// Samples x that begin at pixel `left` of row y.
+template <typename T>
+void store_row(const float* x, Index y, Index left, float origin, float scale, float maximum, T* samples, Index n) {
+    const float* row = thresholds.rows[y % Thresholds::period];
+    for (Index j = 0; j < n;) {
+        const Index phase = (left + j) % Thresholds::length, room = Thresholds::length - phase;
+        const Index part = n - j < room ? n - j : room;
+        store_part(x + j, row + phase, origin, scale, maximum, samples + j, part);
+        j += part;
     }
 }
 
@@ -40,9 +70,9 @@ void store(const Yuv::Planes& planes, int plane, Index y, Index x, const float* 
     const float origin = plane ? planes.grey : planes.black, scale = plane ? planes.chroma : planes.luma;
     unsigned char* row = row_of(planes, plane, y, x);
     if (planes.wide)
-        store_row(from, origin, scale, planes.maximum, reinterpret_cast<std::uint16_t*>(row), n);
+        store_row(from, y, x, origin, scale, planes.maximum, reinterpret_cast<std::uint16_t*>(row), n);
     else
-        store_row(from, origin, scale, planes.maximum, row, n);
+        store_row(from, y, x, origin, scale, planes.maximum, row, n);
 }
 
 // Per pixel, what U and V add to the brightness to give R, G and B.

@@ -79,14 +79,14 @@ class Brightener:
         result = self._back.reformat(frame, format=format, src_color_range=full, dst_color_range=full)
         result.make_writable()
         levels = Levels.of(result.format.components[0].bits, full=full == ColorRange.JPEG)
-        y, u, v = _planes(result)
+        y, u, v = planes_of(result)
         self._enhancer.yuv(Yuv((y, u, v), levels, WEIGHTS[_matrix(frame)]), frame.time)
         return result
 
     def _by_way_of_rgb(self, frame: VideoFrame, size: tuple[int, int], format: str) -> VideoFrame:
         planar = self._to_rgb.reformat(frame, interpolation=Interpolation.BILINEAR, **_to_rgb(frame))
         bright = self._enhancer(_interleaved(planar), frame.time, self._thumbnail(frame))
-        for plane, channel in zip(_planes(planar), PLANES, strict=True):
+        for plane, channel in zip(planes_of(planar), PLANES, strict=True):
             plane[...] = bright[:, :, channel]
         return self._back.reformat(
             planar,
@@ -156,7 +156,7 @@ def _range(frame: VideoFrame) -> ColorRange:
     return ColorRange.JPEG if full else ColorRange.MPEG
 
 
-def _planes(planar: VideoFrame) -> list[NDArray[Any]]:
+def planes_of(planar: VideoFrame) -> list[NDArray[Any]]:
     """Views of the planes of a frame, writable where the frame is."""
     dtype = np.dtype(np.uint16 if planar.format.components[0].bits > 8 else np.uint8)
     return [
@@ -166,6 +166,6 @@ def _planes(planar: VideoFrame) -> list[NDArray[Any]]:
 
 def _interleaved(planar: VideoFrame) -> NDArray[np.uint16]:
     pixels = np.empty((planar.height, planar.width, 3), np.uint16)
-    for plane, channel in zip(_planes(planar), PLANES, strict=True):
+    for plane, channel in zip(planes_of(planar), PLANES, strict=True):
         pixels[:, :, channel] = plane
     return pixels

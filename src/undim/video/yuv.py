@@ -9,9 +9,10 @@ and blue, k_r + k_g + k_b = 1 (ITU-T H.273, 8.3), and y in [0, 1], u and v in [-
 
     y <- y + d_y,   u <- u + mean(d_b - d_y) / (2 (1 - k_b)),   v <- v + mean(d_r - d_y) / (2 (1 - k_r)),
 
-the means over the cell, and each sample is rounded once. A curve that does nothing gives back every sample, also those
-beyond black and white. Since chroma is spread over its cell and averaged over the same cell, no colour bleeds: bilinear
-chroma would lose 5 to 15 dB of it (`python benchmarks/video.py chroma`).
+the means over the cell. Each sample is rounded once, by an ordered dither: a dark film has few levels, and without it
+each would jump as a whole when the curve moves a little, and the brightness would flicker. A curve that does nothing
+gives back every sample, also those beyond black and white. Since chroma is spread over its cell and averaged over the
+same cell, no colour bleeds; what bilinear chroma would lose of it is shown by `python benchmarks/video.py colour`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,17 @@ from undim.sampling import box_means
 
 Plane = NDArray[Any]  # (H, W) uint8 | uint16
 BAND = 64  # rows that the NumPy reference works on at a time
+
+
+def _ordered_dither() -> Float32:
+    """The thresholds of rounding, 8 x 8, evenly spread over (0, 1) (B. E. Bayer, ICC 1973)."""
+    rank = np.zeros((1, 1))
+    for _ in range(3):
+        rank = np.block([[4 * rank, 4 * rank + 2], [4 * rank + 3, 4 * rank + 1]])
+    return ((rank + 0.5) / 64).astype(np.float32)
+
+
+THRESHOLDS = _ordered_dither()
 
 
 class Levels(NamedTuple):
@@ -115,8 +127,10 @@ def brighten_numpy(dark: Yuv, bright: Yuv, curve_maps: Float32, *, iterations: i
         v += _cell_means(d[..., 0] - d_y, down, across) / np.float32(2 * (1 - red))
         for index, values in enumerate((y + d_y, u, v)):
             origin, scale = (bright.levels.grey, bright.levels.chroma) if index else bright.levels[:2]
-            rounded = np.clip(np.floor(origin + scale * values + 0.5), 0, bright.levels.maximum)
-            bright.planes[index][(pixels, cells, cells)[index]] = rounded
+            rows = (pixels, cells, cells)[index]
+            y, x = np.ogrid[rows.start : rows.start + len(values), : values.shape[1]]
+            sample = np.floor(origin + scale * values + THRESHOLDS[y % 8, x % 8])
+            bright.planes[index][rows] = np.clip(sample, 0, bright.levels.maximum)
 
 
 def _folded(curve_maps: Float32) -> Float32:
