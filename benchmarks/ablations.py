@@ -23,11 +23,13 @@ from torch import Tensor, nn
 
 from undim.curves import Image
 from undim.enhancer import Enhancer
-from undim.images import EXTENSIONS, decode
+from undim.images import decode
 from undim.metrics import psnr, ssim
 from undim.pairs import find_items
+from undim.training.config import build, read_values
+from undim.training.datasets import find_pictures
 from undim.training.export import export_onnx
-from undim.training.exposure import ExposureRecipe, load_exposure_recipe, scene_crops, train_exposure
+from undim.training.exposure import ExposureRecipe, scene_crops, train_exposure
 from undim.training.models import DCENet, count_parameters
 from undim.training.undim_net import UndimNet
 
@@ -142,9 +144,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--only", default="", help="rows whose name contains this")
     arguments = parser.parse_args()
-    recipe = dataclasses.replace(load_exposure_recipe(RECIPE), steps=arguments.steps, batch=arguments.batch)
-    folders = [arguments.data / folder for folder in recipe.folders]
-    files = [f for folder in folders for f in sorted(folder.glob("*")) if f.suffix.lower() in EXTENSIONS]
+    recipe = dataclasses.replace(
+        build(ExposureRecipe, read_values(RECIPE)), steps=arguments.steps, batch=arguments.batch
+    )
+    files = [file for folder in recipe.folders for file in find_pictures(arguments.data, folder)]
     scenes = scene_crops(files, recipe.crops, recipe.seed)
     sets = {folder.name: read_pairs(folder, arguments.every) for folder in arguments.pairs}
     kodak = [decode(file).pixels for file in sorted((arguments.data / "kodak24").glob("*"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from undim.errors import ConfigError, DataError
+from undim.enhancer import Enhancer
+from undim.errors import ConfigError, DataError, TrainingError
+from undim.training import trainers
+from undim.training.config import build, read_values
 from undim.training.exposure import (
     ExposureRecipe,
     draw_pairs,
-    load_exposure_recipe,
     scene_crops,
     train_exposure,
 )
@@ -40,6 +43,10 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def pictures(n: int = 8, side: int = 16) -> torch.Tensor:
     return torch.rand(n, 3, side, side, generator=seeded(7))
+
+
+def shipped_recipe() -> ExposureRecipe:
+    return build(ExposureRecipe, read_values(RECIPE))
 
 
 def new_net() -> UndimNet:
@@ -118,38 +125,67 @@ def test_a_new_net_is_the_identity_and_sees_no_places() -> None:
     assert count_parameters(net) == 8008
 
 
-def test_the_shipped_recipe_loads_and_a_wrong_key_is_named(tmp_path: Path) -> None:
-    assert load_exposure_recipe(RECIPE).name == "undim"
-    wrong = tmp_path / "wrong.toml"
-    wrong.write_text(RECIPE.read_text("utf-8") + "\nstopps = [1, 2]\n", "utf-8")
-    with pytest.raises(ConfigError, match="stopps"):
-        load_exposure_recipe(wrong)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("stopps=[1, 2]", "unknown 'stopps'"),
+        ("darkening.stops=[1]", "stops = [1]: expected 2 of float, float"),
+        ("darkening.stopps=[1, 2]", "did you mean 'stops'?"),
+        ("steps=many", "steps = 'many' is a str; expected int"),
+        ("trainer=exposures", "trainer = 'exposures'; there are: zero-reference, exposure"),
+    ],
+)
+def test_a_wrong_key_is_named(change: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)) as caught:
+        trainers.train(RECIPE, [change], tmp_path, None, resume=False, device="auto")
+    assert str(caught.value).startswith(str(RECIPE))
 
 
-def test_crops_come_from_photographs_and_need_some(tmp_path: Path) -> None:
+def test_crops_come_from_photographs(tmp_path: Path) -> None:
     Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(tmp_path / "grey.png")
     crops = scene_crops([tmp_path / "grey.png"], crops=3, seed=0)
     assert crops.shape == (3, 3, 24, 24)
     assert (crops == 90).all()
-    with pytest.raises(DataError, match="no photographs"):
-        scene_crops([], crops=3, seed=0)
+
+
+def test_a_recipe_makes_a_run_with_a_model(tmp_path: Path) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(photo).save(tmp_path / "photos" / "noise.png")
+    changes = ["folders=['photos']", "steps=100", "batch=4", "crops=4"]
+    given = {"resume": False, "device": "auto"}
+    run, model = trainers.train(RECIPE, changes, tmp_path, tmp_path / "run", **given)
+    assert model == run / "model.onnx"
+    assert build(ExposureRecipe, read_values(run / "recipe.toml")).folders == ("photos",)
+    assert (run / "log.csv").read_text().startswith("epoch,split,loss,log_error,seconds\n1,train,")
+    assert Enhancer(model)(photo).shape == photo.shape
+    assert Enhancer(model).info.parameters == 8008
+    with pytest.raises(TrainingError, match="is not empty"):
+        trainers.train(RECIPE, changes, tmp_path, run, **given)
+    with pytest.raises(TrainingError, match="without --resume"):
+        trainers.train(RECIPE, changes, tmp_path, run, resume=True, device="auto")
+    with pytest.raises(DataError, match="holds no folder absent"):
+        trainers.train(RECIPE, ["folders=['absent']"], tmp_path, tmp_path / "other", **given)
 
 
 def test_training_brightens_the_dark_and_leaves_the_well_lit() -> None:
-    recipe = dataclasses.replace(load_exposure_recipe(RECIPE), steps=40, batch=16, learning_rate=2e-2)
+    recipe = dataclasses.replace(shipped_recipe(), steps=100, batch=16, learning_rate=2e-2)
     scenes = (pictures(16, 24) * 255).byte()
     dark, wanted = draw_pairs(scenes, recipe, seeded())
-    assert torch.equal(dark[:4], wanted[:4])
-    net = train_exposure(new_net(), recipe, scenes)
+    assert torch.equal(dark[:5], wanted[:5])
+    net = new_net()
+    train_exposure(net, recipe, scenes)
     with torch.no_grad():
         error = (enhance(dark, net(dark)) - wanted).square().flatten(1).mean(1)
     before = (dark - wanted).square().flatten(1).mean(1)
-    assert error[4:].mean() < 0.3 * before[4:].mean()
-    assert error[:4].mean() < 0.02
+    assert error[5:].mean() < 0.3 * before[5:].mean()
+    assert error[:5].mean() < 0.02
 
 
 def test_the_same_seed_trains_the_same_net() -> None:
-    recipe: ExposureRecipe = dataclasses.replace(load_exposure_recipe(RECIPE), steps=3, batch=8)
+    recipe: ExposureRecipe = dataclasses.replace(shipped_recipe(), steps=3, batch=8)
     scenes = (pictures(8, 24) * 255).byte()
-    first, second = (train_exposure(new_net(), recipe, scenes).state_dict() for _ in range(2))
-    assert all(torch.equal(first[key], second[key]) for key in first)
+    first, second = new_net(), new_net()
+    for net in (first, second):
+        train_exposure(net, recipe, scenes)
+    assert all(map(torch.equal, first.state_dict().values(), second.state_dict().values()))

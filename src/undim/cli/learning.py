@@ -35,14 +35,11 @@ def train(recipe: Path, data: Path, changes: tuple[str, ...], run: Path | None, 
     """
     _need("to train")
     from undim.plots import plot_losses
-    from undim.training.config import load_recipe
-    from undim.training.loop import train
+    from undim.training.trainers import train
 
-    loaded = load_recipe(recipe, changes)
-    run = run or Path("runs") / loaded.name
-    model = train(loaded, data, run, resume=resume, device=device)
+    folder, model = train(recipe, changes, data, run, resume=resume, device=device)
     if model is not None:
-        plot_losses(run)
+        plot_losses(folder)
         click.echo(model)
 
 

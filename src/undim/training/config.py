@@ -1,7 +1,7 @@
 """A recipe: everything that decides a training run, in one flat TOML file.
 
-Unknown keys and values out of range are errors that name the right ones; `--set key=value` changes single keys
-(`--set losses.exposure_released.weight=5`).
+The key `trainer` says which training it is for (`undim.training.trainers`). Unknown keys and values out of range are
+errors that name the right ones; `--set key=value` changes single keys (`--set losses.exposure_released.weight=5`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ import math
 import re
 import tomllib
 import typing
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from undim.errors import ConfigError
 from undim.training.losses import LOSSES
 from undim.training.models import INITIALISATIONS, MODELS
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Kind = TypeVar("Kind", bound="DataclassInstance")
 Losses = dict[str, dict[str, float]]
 
 _SMALLEST = 16  # side of a training picture: the losses look at regions of up to that size
@@ -33,6 +37,7 @@ class Recipe:
 
     name: str
     description: str
+    trainer: str = "zero-reference"
     # what the weights are, once they ship
     training_data: str
     licence: str
@@ -91,18 +96,24 @@ class Recipe:
             if options.get("patch", 1) > (self.crop or self.image_size):
                 raise ConfigError(f"losses.{name}.patch = {options['patch']} is larger than the pictures")
 
-    def to_toml(self) -> str:
-        """The whole recipe, defaults included, as TOML that `load_recipe` reads back."""
-        values = dataclasses.asdict(self)
-        tables = {key: values.pop(key) for key in ("losses", "expected")}
-        lines = [f"{key} = {_toml(value)}" for key, value in values.items()]
-        for key, table in tables.items():
-            lines += ["", f"[{key}]", *(f"{_key(name)} = {_toml(value)}" for name, value in table.items())]
-        return "\n".join(lines) + "\n"
+
+def to_toml(recipe: DataclassInstance) -> str:
+    """The whole recipe, defaults included, as TOML that reads back as the same."""
+    values = dataclasses.asdict(recipe)
+    tables = {key: values.pop(key) for key, value in dict(values).items() if isinstance(value, dict)}
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items()]
+    for key, table in tables.items():
+        lines += ["", f"[{key}]", *(f"{_key(name)} = {_toml(value)}" for name, value in table.items())]
+    return "\n".join(lines) + "\n"
 
 
 def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe file and apply `key=value` changes, each value written as in TOML (bare words are strings)."""
+    return build_from(path, recipe_from, read_values(path, changes))
+
+
+def read_values(path: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """A recipe file's keys and values, changed, not yet checked."""
     path = Path(path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -112,34 +123,60 @@ def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for change in changes:
         _change(values, change)
+    return values
+
+
+def build_from(path: str | Path, build: Callable[[Mapping[str, Any]], Kind], values: Mapping[str, Any]) -> Kind:
+    """The recipe that `build` makes of a file's values; errors name the file."""
     try:
-        return recipe_from(values)
+        return build(values)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
 def recipe_from(values: Mapping[str, Any]) -> Recipe:
-    """Build a recipe from parsed TOML."""
-    kinds = typing.get_type_hints(Recipe)
+    """Build a `Recipe` from parsed TOML."""
     values = dict(values)
     if isinstance(losses := values.get("losses"), Mapping):
         values["losses"] = {k: dict(v) if isinstance(v, Mapping) else {"weight": v} for k, v in losses.items()}
-    for key, value in values.items():
-        _one_of("key", key, kinds)
-        kind = typing.get_origin(kinds[key]) or kinds[key]
-        if kind is float and type(value) is int:
-            values[key] = float(value)
-        elif type(value) is not kind:
-            raise ConfigError(f"{key} = {value!r} is a {type(value).__name__}; expected {kind.__name__}")
     for table in ("losses", "expected"):
-        for name, entry in values.get(table, {}).items():
+        entries = values.get(table, {})
+        for name, entry in entries.items() if isinstance(entries, Mapping) else ():
             for number in entry.values() if isinstance(entry, dict) else (entry,):
                 if type(number) not in (int, float) or not math.isfinite(number):
                     raise ConfigError(f"{table}.{name} = {number!r}: expected a number")
-    needed = [f.name for f in dataclasses.fields(Recipe) if f.default is f.default_factory is dataclasses.MISSING]
-    if missing := [name for name in needed if name not in values]:
-        raise ConfigError(f"{', '.join(missing)} missing; a recipe needs {', '.join(needed)} and its losses")
-    return Recipe(**values)
+    return build(Recipe, values)
+
+
+def build(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+    """Fill a dataclass from parsed TOML: every key known, every value of its type, a list for a tuple."""
+    kinds, made = typing.get_type_hints(kind), {}
+    for key, value in values.items():
+        _one_of("key", key, kinds)
+        wanted = typing.get_origin(kinds[key]) or kinds[key]
+        if wanted is float and type(value) is int:
+            value = float(value)
+        elif wanted is tuple and type(value) is list:
+            value = _tuple(key, value, typing.get_args(kinds[key]))
+        elif isinstance(wanted, type) and dataclasses.is_dataclass(wanted) and isinstance(value, Mapping):
+            value = build(wanted, value)
+        if type(value) is not wanted:
+            raise ConfigError(f"{key} = {value!r} is a {type(value).__name__}; expected {wanted.__name__}")
+        made[key] = value
+    needed = [f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING]
+    if missing := [name for name in needed if name not in made]:
+        raise ConfigError(f"{', '.join(missing)} missing; a recipe needs {', '.join(needed)}")
+    return kind(**made)
+
+
+def _tuple(key: str, values: list[Any], kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A list from TOML as the tuple that a field wants: as many values as it has, or any number of one type."""
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        kinds = (kinds[0],) * len(values)
+    allowed = [(int, float) if kind is float else (kind,) for kind in kinds]
+    if len(values) != len(kinds) or any(type(v) not in kind for v, kind in zip(values, allowed, strict=True)):
+        raise ConfigError(f"{key} = {values!r}: expected {len(kinds)} of {', '.join(k.__name__ for k in kinds)}")
+    return tuple(kind(value) for kind, value in zip(kinds, values, strict=True))
 
 
 def parse_slice(key: str, text: str) -> slice:
@@ -187,6 +224,8 @@ def _key(name: str) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, bool | str):  # JSON writes these as TOML does
         return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + " }"
     return repr(value)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import undim
 from undim.errors import ModelError
 from undim.images import write_atomically
-from undim.training.config import Recipe
+from undim.training.config import Recipe, to_toml
 from undim.training.models import count_parameters
 
 # Largest difference between the net and its ONNX file that is accepted, of curve maps in [-1, 1] and samples in [0, 1].
@@ -35,7 +35,7 @@ def model_metadata(recipe: Recipe, model: nn.Module) -> dict[str, str]:
         "width": str(recipe.width),
         "maps_size": str(recipe.image_size),
         "recipe": recipe.name,
-        "recipe_sha256": hashlib.sha256(recipe.to_toml().encode()).hexdigest(),
+        "recipe_sha256": hashlib.sha256(to_toml(recipe).encode()).hexdigest(),
         "training_data": recipe.training_data,
         "licence": recipe.licence,
         "parameters": str(count_parameters(model)),

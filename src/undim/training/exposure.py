@@ -1,6 +1,6 @@
 """Training of UndimNet on dark captures that are made from clean photographs while it trains.
 
-    python -m undim.training.exposure recipes/undim.toml --data ../shared/data -o runs/undim
+    undim train recipes/undim.toml --data ../shared/data
 
 The curve is the same for every pixel, so a thumbnail of 24 px stands for the whole: a step costs milliseconds, and a
 run a few minutes on one core. No dark photograph, and no picture of a benchmark, is seen.
@@ -8,14 +8,12 @@ run a few minutes on one core. No dark photograph, and no picture of a benchmark
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
-import tomllib
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,14 +22,19 @@ from torch import Tensor, nn
 from tqdm import trange
 
 import undim
-from undim.errors import ConfigError, DataError
-from undim.images import EXTENSIONS, decode
+from undim.errors import DeviceError, TrainingError
+from undim.images import decode
+from undim.provenance import fingerprint
 from undim.training.checkpoints import save_model
+from undim.training.config import to_toml
+from undim.training.datasets import find_pictures
 from undim.training.export import export_onnx
 from undim.training.models import MODELS, count_parameters, enhance
+from undim.training.record import Record
 from undim.training.synthesis import Darkening, darken, lamp_light
 
 SIDE = 24  # of the scenes in pixels: the light of a scene, not its texture
+EPOCH = 100  # steps between two lines of the log
 FLOOR = 1e-3  # added to the mean squared error: better than 30 dB is not asked for
 WELL_LIT_FLOOR = 3e-4  # 35 dB, of pictures that are to stay as they are
 
@@ -42,6 +45,7 @@ class ExposureRecipe:
 
     name: str
     description: str
+    trainer: str = "exposure"
     training_data: str
     licence: str
     folders: tuple[str, ...]
@@ -66,19 +70,6 @@ class ExposureRecipe:
         return round(self.batch * self.well_lit)
 
 
-def load_exposure_recipe(path: Path) -> ExposureRecipe:
-    """Read a recipe; an unknown key is a ConfigError that names the known ones."""
-    values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    table: dict[str, Any] = values.pop("darkening", {})
-    ranges: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
-    for given, kind in ((values, ExposureRecipe), (ranges, Darkening)):
-        known = [field.name for field in dataclasses.fields(kind)]
-        if unknown := sorted(given.keys() - set(known)):
-            raise ConfigError(f"{path}: unknown {', '.join(unknown)}; expected some of {', '.join(known)}")
-    values["folders"] = tuple(values["folders"])
-    return ExposureRecipe(**values, darkening=Darkening(**ranges))
-
-
 def scene_crops(files: Iterable[Path], crops: int, seed: int) -> Tensor:
     """Crops of photographs, between a third of their sides and all of them, as thumbnails (N, 3, 24, 24) uint8."""
     random = np.random.default_rng(seed)
@@ -94,8 +85,6 @@ def scene_crops(files: Iterable[Path], crops: int, seed: int) -> Tensor:
             top = int(random.integers(0, photo.height - height + 1))
             crop = photo.crop((left, top, left + width, top + height))
             found.append(np.asarray(crop.resize((SIDE, SIDE), Image.Resampling.BILINEAR)))
-    if not found:
-        raise DataError(f"no photographs; expected files ending in {', '.join(EXTENSIONS)}")
     return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).contiguous()
 
 
@@ -113,58 +102,76 @@ def draw_pairs(scenes: Tensor, recipe: ExposureRecipe, generator: torch.Generato
     return torch.cat([wanted[: recipe.well_lit_count], dark[recipe.well_lit_count :]]), wanted
 
 
-def train_exposure(net: nn.Module, recipe: ExposureRecipe, scenes: Tensor) -> nn.Module:
+def train_exposure(
+    net: nn.Module,
+    recipe: ExposureRecipe,
+    scenes: Tensor,
+    report: Callable[[int, float, float], None] | None = None,
+) -> None:
     """Minimise the mean over pictures of log(mean squared error + floor), which is their PSNR up to a best one.
 
-    The floor stands at 30 dB for dark captures and at 35 dB for well-lit pictures. Returns the net, set to evaluation.
+    The floor stands at 30 dB for dark captures and at 35 dB for well-lit pictures. `report` is called after every 100
+    steps with how often that was, the mean loss and the seconds taken. The net is left in evaluation mode.
     """
+    torch.manual_seed(recipe.seed)  # of dropout
     generator = torch.Generator().manual_seed(recipe.seed)
     floor = torch.full((recipe.batch,), FLOOR)
     floor[: recipe.well_lit_count] = WELL_LIT_FLOOR
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=recipe.steps)
-    progress = trange(recipe.steps, unit="step", disable=None)
-    for _ in progress:
+    net.train()
+    start, total = time.monotonic(), 0.0
+    for step in trange(recipe.steps, unit="step", disable=None):
         dark, wanted = draw_pairs(scenes, recipe, generator)
         enhanced = enhance(dark, net(dark), recipe.iterations)
         loss = torch.log((enhanced - wanted).square().flatten(1).mean(1) + floor).mean()
+        if not loss.isfinite():
+            raise TrainingError(f"the loss is not finite at step {step}; lower learning_rate = {recipe.learning_rate}")
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
-        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-    return net.eval()
+        total += loss.item()
+        if report and (step + 1) % EPOCH == 0:
+            report((step + 1) // EPOCH, total / EPOCH, time.monotonic() - start)
+            start, total = time.monotonic(), 0.0
+    net.eval()
 
 
-def main() -> None:
-    """Train, and write the weights as ONNX and safetensors."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seed", type=int, help="instead of the recipe's")
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    recipe = load_exposure_recipe(arguments.recipe)
-    if arguments.seed is not None:
-        recipe = dataclasses.replace(recipe, seed=arguments.seed)
-    folders = [arguments.data / folder for folder in recipe.folders]
-    files = [f for folder in folders for f in sorted(folder.glob("*")) if f.suffix.lower() in EXTENSIONS]
+def train(
+    recipe: ExposureRecipe, data: str | Path, run: str | Path, *, resume: bool = False, device: str = "auto"
+) -> Path:
+    """Train on the photographs in the recipe's folders below `data`; the run folder is that of `loop.train`.
+
+    It takes minutes on one core, so there is no checkpoint to resume from, and no other device to wait for.
+    Returns the path of the trained model's ONNX file.
+    """
+    run = Path(run)
+    if resume:
+        raise TrainingError(f"{recipe.name} trains in minutes and keeps no checkpoint; start it anew without --resume")
+    if device == "cuda":
+        raise DeviceError(f"{recipe.name} trains on the processor; leave --device away")
+    if run.exists() and any(run.iterdir()):
+        raise TrainingError(f"{run} is not empty; choose another -o")
+    files = [file for folder in recipe.folders for file in find_pictures(data, folder)]
     torch.manual_seed(recipe.seed)
     net = MODELS[recipe.model](iterations=recipe.iterations, width=recipe.width)
-    train_exposure(net, recipe, scene_crops(files, recipe.crops, recipe.seed))
+    sources = {"device": "cpu", "data_fingerprint": fingerprint(files), "pictures": len(files)}
+    with Record(run, recipe, ["log_error"], sources) as record:
+        train_exposure(
+            net,
+            recipe,
+            scene_crops(files, recipe.crops, recipe.seed),
+            lambda epoch, loss, seconds: record.write(epoch, "train", torch.tensor([loss]), seconds),
+        )
     metadata = {
         **{key: str(getattr(recipe, key)) for key in ("name", "model", "iterations", "width", "maps_size")},
         **{key: getattr(recipe, key) for key in ("training_data", "licence")},
         "version": undim.__version__,
         "recipe": recipe.name,
-        "recipe_sha256": hashlib.sha256(repr(recipe).encode()).hexdigest(),
+        "recipe_sha256": hashlib.sha256(to_toml(recipe).encode()).hexdigest(),
         "parameters": str(count_parameters(net)),
     }
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    save_model(net, arguments.output / "model.safetensors", metadata)
-    export_onnx(net, arguments.output / "model.onnx", metadata)
-    print(arguments.output / "model.onnx")
-
-
-if __name__ == "__main__":
-    main()
+    save_model(net, run / "model.safetensors", metadata)
+    export_onnx(net, run / "model.onnx", metadata)
+    return run / "model.onnx"

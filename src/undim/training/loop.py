@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from undim.errors import ConfigError, DataError, TrainingError
 from undim.training.checkpoints import load_checkpoint, save_checkpoint, save_model
-from undim.training.config import Recipe, parse_slice, recipe_from
+from undim.training.config import Recipe, parse_slice, recipe_from, to_toml
 from undim.training.datasets import Batch, ImageCache, batches, find_pictures
 from undim.training.export import export_onnx, model_metadata
 from undim.training.losses import loss_terms
@@ -74,6 +74,12 @@ def train(
 
         terms_of = objective(model, recipe, workers.device)
         steps = math.ceil(len(training) / recipe.batch)
+        sources = {
+            "processes": workers.size,
+            "device": str(workers.device),
+            "data_fingerprint": cache.fingerprint,
+            "pictures": len(cache.names),
+        }
         if workers.first:
             numbers = "bfloat16" if use_bfloat16(recipe.precision, workers.device) else "float32"
             print(
@@ -82,7 +88,7 @@ def train(
                 file=sys.stderr,
             )
         with (
-            Record(run, recipe, cache, workers, begin) as record,
+            Record(run, recipe, list(recipe.losses), sources, begin=begin, enabled=workers.first) as record,
             _progress(steps * recipe.epochs, steps * begin, shown=workers.first) as bar,
         ):
             for epoch in range(begin, recipe.epochs):
@@ -103,7 +109,7 @@ def train(
                     terms = _validate(cache, validation, recipe, terms_of, workers)
                     record.write(epoch + 1, "val", terms, time.monotonic() - start)
                 if workers.first:
-                    state = {"epoch": str(epoch + 1), "recipe": recipe.to_toml(), "fingerprint": cache.fingerprint}
+                    state = {"epoch": str(epoch + 1), "recipe": to_toml(recipe), "fingerprint": cache.fingerprint}
                     save_checkpoint(checkpoint, model, optimizer, state)
         if not workers.first:
             return None

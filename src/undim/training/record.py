@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,41 +15,49 @@ from torch.utils.tensorboard import SummaryWriter
 
 from undim.images import write_atomically
 from undim.provenance import provenance
-from undim.training.config import Recipe
-from undim.training.datasets import ImageCache
-from undim.training.workers import Workers
+from undim.training.config import to_toml
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class Record:
-    """Writes the run folder's log; a run that resumes after `epoch` has later rows cut off first.
+    """Writes the run folder's log; a run that resumes after epoch `begin` has later rows cut off first.
 
-    Only the first of several processes writes.
+    Of several processes only one is `enabled` to write.
     """
 
-    def __init__(self, run: Path, recipe: Recipe, cache: ImageCache, workers: Workers, epoch: int) -> None:
-        self.losses = list(recipe.losses)
-        self.enabled = workers.first
-        if not self.enabled:
+    def __init__(
+        self,
+        run: Path,
+        recipe: DataclassInstance,
+        terms: Sequence[str],
+        sources: Mapping[str, object],
+        *,
+        begin: int = 0,
+        enabled: bool = True,
+    ) -> None:
+        """terms: the names of the weighted losses; sources: what environment.json says of data and device."""
+        self.terms = list(terms)
+        self.enabled = enabled
+        if not enabled:
             return
         environment = {
             **provenance(),
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
-            "processes": workers.size,
-            "device": str(workers.device),
-            "data_fingerprint": cache.fingerprint,
-            "pictures": len(cache.names),
+            **sources,
         }
-        _write(run / "recipe.toml", recipe.to_toml())
+        _write(run / "recipe.toml", to_toml(recipe))
         _write(run / "environment.json", json.dumps(environment, indent=2) + "\n")
-        rows = [["epoch", "split", "loss", *self.losses, "seconds"]]
+        rows = [["epoch", "split", "loss", *self.terms, "seconds"]]
         path = run / "log.csv"
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
-                rows += [row for row in list(csv.reader(file))[1:] if int(row[0]) <= epoch]
+                rows += [row for row in list(csv.reader(file))[1:] if int(row[0]) <= begin]
         _write(path, _csv(rows))
         self.file = path.open("a", newline="", encoding="utf-8")
-        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=epoch + 1)
+        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=begin + 1)
 
     def __enter__(self) -> Record:
         return self
@@ -64,7 +74,7 @@ class Record:
         values = [float(terms.sum()), *terms.tolist()]
         self.file.write(_csv([[str(epoch), split, *(f"{v:.7g}" for v in values), f"{seconds:.2f}"]]))
         self.file.flush()
-        for name, value in zip(["loss", *self.losses], values, strict=True):
+        for name, value in zip(["loss", *self.terms], values, strict=True):
             self.board.add_scalar(f"{name}/{split}", value, epoch)
 
 
