@@ -21,7 +21,7 @@ from .picture import Decoded, Metadata, check_header
 # The plugins are named one by one: Image.open() would judge sizes by a limit that is global to the process,
 # would offer every exotic format to hostile bytes, and would import all of them first.
 _PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "WEBP": "WebP", "AVIF": "Avif", "BMP": "Bmp"}
-_BAND = 1 << 16  # bytes: beyond 128 KB a fresh process asks the system for each band anew, which takes thrice the time
+_BAND = 120_000  # bytes: beyond 128 KB a fresh process asks the system for each band anew, in thrice the time
 
 
 def read(data: bytes, format: str, max_pixels: int) -> Decoded:
