@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from undim.enhancer import Enhancer
 from undim.errors import ConfigError, DataError, TrainingError
 from undim.training.checkpoints import save_checkpoint
 from undim.training.denoiser import (
@@ -19,6 +20,7 @@ from undim.training.denoiser import (
     course,
     curve_to,
     draw_pairs,
+    filtered,
     grain,
     load_denoiser_recipe,
     rate,
@@ -29,7 +31,6 @@ from undim.training.export import export_onnx
 from undim.training.models import count_parameters, enhance
 from undim.training.synthesis import Darkening, darken
 
-TOLD = torch.full((1, 1, 1, 1), 0.05)
 RECIPE = Path(__file__).parents[1] / "recipes" / "undim-denoiser.toml"
 
 
@@ -46,22 +47,22 @@ def small(steps: int) -> DenoiserRecipe:
     return dataclasses.replace(load_denoiser_recipe(RECIPE), widths=(4, 4, 4), steps=steps, decay=1, batch=2)
 
 
-def test_a_new_net_is_the_identity_and_small() -> None:
-    image = torch.rand(2, 3, 16, 24, generator=seeded())
+def test_a_new_net_gives_back_the_filtered_picture_and_is_small() -> None:
+    both = torch.rand(2, 6, 16, 24, generator=seeded())
     net = DenoiserNet()
-    torch.testing.assert_close(net(image, TOLD), image, rtol=0, atol=0)
-    assert count_parameters(net) == 76_036
+    torch.testing.assert_close(net(both), both[:, 3:], rtol=0, atol=0)
+    assert count_parameters(net) == 78_412
 
 
 def test_a_sample_depends_on_35_px_around_it() -> None:
     torch.manual_seed(0)
     net = DenoiserNet((4, 4, 4)).double()
     torch.nn.init.normal_(net.last.weight)
-    image = torch.rand(1, 3, 128, 128, generator=seeded(), dtype=torch.float64)
+    image = torch.rand(1, 6, 128, 128, generator=seeded(), dtype=torch.float64)
     reach = 0
     for place in range(56, 64):  # every place in a block of 8
         picture = image.clone().requires_grad_()
-        net(picture, TOLD.double())[0, :, place, place].sum().backward()
+        net(picture)[0, :, place, place].sum().backward()
         assert picture.grad is not None
         seen = picture.grad.abs().sum((0, 1)).nonzero()
         reach = max(reach, int((seen - place).abs().max()))
@@ -107,14 +108,25 @@ def test_a_curve_brings_a_picture_to_a_brightness() -> None:
 
 def test_pairs_share_their_curve_and_differ_by_noise() -> None:
     recipe = dataclasses.replace(load_denoiser_recipe(RECIPE), batch=4)
-    noisy, wanted, noise = draw_pairs(smooth_patches(), recipe, seeded())
-    assert noisy.shape == wanted.shape == (4, 3, 96, 96)
-    ratio = noise / (noisy - wanted).square().mean((1, 2, 3), keepdim=True).sqrt()
-    assert ((ratio > 0.2) & (ratio < 5)).all()
+    both, wanted = draw_pairs(smooth_patches(), recipe, seeded())
+    assert both.shape == (4, 6, 96, 96)
+    assert wanted.shape == (4, 3, 96, 96)
     assert wanted.mean((1, 2, 3)).min() > 0.1
+    noisy, smooth = both[:, :3], both[:, 3:]
     assert (noisy - wanted).abs().mean() > 0.005
-    roughness = [x.diff(dim=3).abs().mean() for x in (noisy, wanted)]
-    assert roughness[0] > 2 * roughness[1]
+    roughness = [x.diff(dim=3).abs().mean() for x in (noisy, smooth, wanted)]
+    assert roughness[0] > 1.5 * roughness[1] > 1.5 * roughness[2]
+
+
+def test_the_filter_is_that_of_the_photo_path() -> None:
+    dark = 0.1 * torch.rand(1, 3, 64, 64, generator=seeded())
+    maps = torch.full((1, 8, 1, 1), 0.4)
+    enhancer = Enhancer(threads=1)
+    image = dark[0].permute(1, 2, 0).numpy()
+    eps = enhancer._filter_eps(image, image, maps[0].numpy(), 1.0, "auto")
+    wanted = enhancer._walk(image, maps[0].numpy(), 1.0, eps)
+    got = filtered(dark, maps, torch.ones(1))[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(got, wanted, atol=2e-3)
 
 
 def test_patches_come_from_photographs_and_need_some(tmp_path: Path) -> None:
@@ -149,10 +161,10 @@ def test_training_takes_noise_away(tmp_path: Path) -> None:
     ranges = Darkening(stops=(3, 3), shot=(1e-3, 1e-3), jpeg=0)
     recipe = dataclasses.replace(small(60), widths=(8, 8, 8), batch=4, darkening=ranges, learning_rate=3e-2)
     net = train_denoiser(recipe, smooth_patches(), tmp_path)
-    noisy, wanted, noise = draw_pairs(smooth_patches(), recipe, seeded(5))
+    both, wanted = draw_pairs(smooth_patches(), recipe, seeded(5))
     with torch.no_grad():
-        error = (net(noisy, noise) - wanted).square().mean()
-    assert error < 0.85 * (noisy - wanted).square().mean()
+        error = (net(both) - wanted).square().mean()
+    assert error < 0.9 * (both[:, 3:] - wanted).square().mean()
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +189,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypat
 def test_the_file_says_what_the_net_says(tmp_path: Path) -> None:
     net = DenoiserNet((4, 4, 4))
     torch.nn.init.normal_(net.last.weight, 0, 0.05)
-    assert export_onnx(net, tmp_path / "net.onnx", {}, output="cleaned", multiple=8, others={"noise": TOLD}) < 1e-5
+    assert export_onnx(net, tmp_path / "net.onnx", {}, output="cleaned", multiple=8, planes=6) < 1e-5
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
-    (cleaned,) = session.run(["cleaned"], {"image": np.zeros((1, 3, 40, 24), np.float32), "noise": TOLD.numpy()})
+    (cleaned,) = session.run(["cleaned"], {"image": np.zeros((1, 6, 40, 24), np.float32)})
     assert cleaned.shape == (1, 3, 40, 24)

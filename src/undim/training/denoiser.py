@@ -30,6 +30,8 @@ from torch.nn.functional import avg_pool2d
 from tqdm import tqdm
 
 import undim
+from undim.curves import apply_curves
+from undim.denoise import estimate_noise, filter_and_apply, matched_eps
 from undim.errors import ConfigError, DataError, TrainingError
 from undim.images import EXTENSIONS, decode
 from undim.training.checkpoints import load_checkpoint, save_checkpoint, save_model
@@ -56,11 +58,11 @@ class DenoiserRecipe:
     patches: int = 100  # of every photograph
     batch: int = 8
     exposure: float = 0.4  # standard deviation of log(mean brightness after the curve / that of the photograph)
-    doubt: float = 0.4  # standard deviation of log(noise that the net is told / noise that is there)
+    doubt: float = 0.4  # standard deviation of log(the filter's eps / the eps that suits the noise found in a patch)
     ssim: float = 4.0  # weight of 1 - SSIM beside the logarithm of the squared error
-    steps: int = 32_000
-    decay: int = 5000  # last steps, over which the learning rate falls to 0
-    learning_rate: float = 1.5e-3
+    steps: int = 8000
+    decay: int = 2500  # last steps, over which the learning rate falls to 0
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     seed: int = 0
     darkening: Darkening = dataclasses.field(default_factory=Darkening)
@@ -133,9 +135,19 @@ def curve_to(image: Tensor, brightness: Tensor, shape: Tensor) -> Tensor:
     return (low[:, None, None, None] + shape).clamp(-1, 1)
 
 
-def draw_pairs(patches: Tensor, recipe: DenoiserRecipe, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """One batch of (noisy, wanted) brightened pictures, each (B, 3, 96, 96) in [0, 1], and (B, 1, 1, 1), what the net
-    is told of the noise: its standard deviation, roughly."""
+def filtered(dark: Tensor, maps: Tensor, doubt: Tensor) -> Tensor:
+    """Dark captures (B, 3, H, W) through the fast filter, as `--denoise auto` sets it, and then the curve."""
+    pictures = []
+    for image, curve, factor in zip(dark.permute(0, 2, 3, 1).contiguous().numpy(), maps.numpy(), doubt, strict=True):
+        gain = max(1.0, float(apply_curves(image[::4, ::4], curve, threads=1).mean() / max(image.mean(), 1e-6)))
+        eps = matched_eps(estimate_noise(image)) * (1 - 1 / gain**2) * float(factor) + 1e-9
+        smooth = filter_and_apply(image, curve, eps=0.5 * eps, chroma_eps=2.0 * eps, threads=1)
+        pictures.append(torch.from_numpy(smooth))
+    return torch.stack(pictures).permute(0, 3, 1, 2)
+
+
+def draw_pairs(patches: Tensor, recipe: DenoiserRecipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """One batch: what the net is shown, (B, 6, 96, 96), and what is wanted, (B, 3, 96, 96), brightened, in [0, 1]."""
     b = recipe.batch
     clean = patches[torch.randint(len(patches), (b,), generator=generator)].float() / 255
     turn = int(torch.randint(8, (1,), generator=generator))
@@ -146,9 +158,8 @@ def draw_pairs(patches: Tensor, recipe: DenoiserRecipe, generator: torch.Generat
     brightness = (clean.flatten(1).mean(1) * off).clamp_max(0.9)
     bend = 0.2 * torch.rand(b, 1, 1, 1, generator=generator) * torch.randn(b, 8, 1, 1, generator=generator)
     maps = curve_to(ideal, brightness, bend)
-    noisy, wanted = enhance(dark, maps), enhance(ideal, maps)
-    told = torch.exp(recipe.doubt * torch.randn(b, 1, 1, 1, generator=generator))
-    return noisy, wanted, told * (noisy - wanted).square().mean((1, 2, 3), keepdim=True).sqrt()
+    doubt = torch.exp(recipe.doubt * torch.randn(b, generator=generator))
+    return torch.cat([enhance(dark, maps), filtered(dark, maps, doubt)], 1), enhance(ideal, maps)
 
 
 def coarse_ssim(x: Tensor, y: Tensor) -> Tensor:
@@ -186,9 +197,9 @@ def train_denoiser(recipe: DenoiserRecipe, patches: Tensor, run: Path) -> nn.Mod
     for step in tqdm(range(begin, recipe.steps), initial=begin, total=recipe.steps, unit="step", disable=None):
         if step % CHAPTER == 0:
             generator.manual_seed(1_000_003 * recipe.seed + step)
-        noisy, wanted, noise = draw_pairs(patches, recipe, generator)
+        both, wanted = draw_pairs(patches, recipe, generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            cleaned = net(noisy.contiguous(memory_format=torch.channels_last), noise)
+            cleaned = net(both.contiguous(memory_format=torch.channels_last))
         cleaned = cleaned.float().contiguous()
         error = (cleaned - wanted).square().flatten(1).mean(1)
         terms = torch.stack([torch.log(error + 1e-5).mean(), recipe.ssim * (1 - coarse_ssim(cleaned, wanted))])
@@ -239,8 +250,7 @@ def main() -> None:
         "parameters": str(count_parameters(net)),
     }
     save_model(net, arguments.output / "model.safetensors", metadata)
-    told = {"noise": torch.full((1, 1, 1, 1), 0.05)}
-    export_onnx(net, arguments.output / "model.onnx", metadata, output="cleaned", multiple=8, others=told)
+    export_onnx(net, arguments.output / "model.onnx", metadata, planes=6, output="cleaned", multiple=8)
     print(arguments.output / "model.onnx")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime  # type: ignore[import-untyped]
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import undim
 from undim.errors import ModelError
@@ -48,30 +48,28 @@ def export_onnx(
     metadata: Mapping[str, str],
     *,
     output: str = "curve_maps",
+    planes: int = 3,
     multiple: int = 1,
-    others: Mapping[str, Tensor] | None = None,
 ) -> float:
     """Write `model` as ONNX with its metadata.
 
-    The input `image` may have any height and width that are multiples of `multiple`; `others` names further inputs of
-    the net, in its order, each with an example of its shape.
+    The input `image` has so many planes, and any height and width that are multiples of `multiple`.
 
     Returns the largest difference between net and file on pictures of three sizes; above `TOLERANCE` no file
     is left and a ModelError says so.
     """
     model = model.eval()
-    example = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
-    others = others or {}
+    example = torch.rand(1, planes, 48, 64, generator=torch.Generator().manual_seed(0))
     sides = {2: multiple * torch.export.Dim("height", min=1), 3: multiple * torch.export.Dim("width", min=1)}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
             model,
-            (example, *others.values()),
-            input_names=["image", *others],
+            (example,),
+            input_names=["image"],
             output_names=[output],
-            dynamic_shapes=(sides, *({} for _ in others)),
+            dynamic_shapes=(sides,),
             dynamo=True,
             verbose=False,
         )
@@ -81,7 +79,7 @@ def export_onnx(
     _forget_origin(proto.graph)
     onnx.helper.set_model_props(proto, dict(metadata))
     data = proto.SerializeToString()
-    difference = _difference(model, data, multiple, others)
+    difference = _difference(model, data, planes, multiple)
     if not difference <= TOLERANCE:
         raise ModelError(f"the exported file differs from the net by {difference:.2g}; at most {TOLERANCE} is accepted")
     write_atomically(path, data, overwrite=True)
@@ -96,15 +94,13 @@ def _forget_origin(graph: onnx.GraphProto) -> None:
 
 
 @torch.no_grad()
-def _difference(model: nn.Module, data: bytes, multiple: int, others: Mapping[str, Tensor]) -> float:
+def _difference(model: nn.Module, data: bytes, planes: int, multiple: int) -> float:
     """The largest difference of outputs between net and file; NaN where either is not finite."""
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     differences = []
     for height, width in ((48, 64), (37, 53), (1, 1)):
         size = multiple * math.ceil(height / multiple), multiple * math.ceil(width / multiple)
-        image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(height))
-        (values,) = session.run(
-            None, {"image": image.numpy(), **{name: value.numpy() for name, value in others.items()}}
-        )
-        differences.append(np.abs(values - model(image, *others.values()).numpy()).max())
+        image = torch.rand(1, planes, *size, generator=torch.Generator().manual_seed(height))
+        (values,) = session.run(None, {"image": image.numpy()})
+        differences.append(np.abs(values - model(image).numpy()).max())
     return float(np.max(differences))
