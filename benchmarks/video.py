@@ -4,6 +4,7 @@
     python benchmarks/video.py noise   --data ../shared/data/video
     python benchmarks/video.py colour  --data ../shared/data/video
     python benchmarks/video.py speed   --data ../shared/data/video
+    python benchmarks/video.py encoder --data ../shared/data/video
     python benchmarks/video.py soak    --gigabytes 2
 
 Speeds are ratios of two things done in turn, best of several, in processor time too, since other work on the machine
@@ -14,6 +15,7 @@ exposure, with shot noise of 2000 electrons full scale and 2.5 electrons of read
 from __future__ import annotations
 
 import argparse
+import io
 import resource
 import subprocess
 import sys
@@ -216,23 +218,51 @@ def measure_speed(data: Path, model: str) -> None:
             spent.append(time.process_time() - used)
         mean, quartile = 1e3 * np.mean(spent), 1e3 * np.percentile(spent, 25)
         print(f"1080p frame, --denoise {denoise}: processor {mean:.1f} ms in the mean, {quartile:.1f} ms quartile")
-    with tempfile.TemporaryDirectory() as folder:
-        plain, bright, again = (Path(folder) / name for name in ("plain.mp4", "bright.mp4", "again.mp4"))
-        for preset in ("medium", "veryfast"):
-            for denoise in ("off", "auto"):
-                convert = partial(enhance_video, clip, bright, enhancer=enhancer, denoise=denoise)
-                encoding = Encoding(preset=preset)
-                convert(encoding=encoding, end=2.0, overwrite=True)
-                results = cheapest(
-                    3,
-                    partial(transcode, clip, plain, preset),
-                    partial(transcode, bright, again, preset),
-                    partial(convert, encoding=encoding, end=2.0, overwrite=True),
-                )
-                (dark_cpu, dark), (same_cpu, same), (cpu, clock) = results
-                print(f"transcode, {preset}, --denoise {denoise}, in processor time (on the clock):", flush=True)
-                print(f"    {cpu / dark_cpu:.2f} ({clock / dark:.2f}) times the plain one of the dark clip,")
-                print(f"    {cpu / same_cpu:.2f} ({clock / same:.2f}) times the plain one of the bright clip")
+    for preset in ("medium", "veryfast"):
+        with tempfile.TemporaryDirectory() as folder:
+            plain, bright, again = (Path(folder) / name for name in ("plain.mp4", "bright.mp4", "again.mp4"))
+            convert = partial(
+                enhance_video,
+                clip,
+                bright,
+                enhancer=enhancer,
+                encoding=Encoding(preset=preset),
+                end=2.0,
+                overwrite=True,
+            )
+            convert()
+            works = (partial(transcode, clip, plain, preset), partial(transcode, bright, again, preset), convert)
+            spent = dict(zip(("the dark clip", "the bright clip", "undim"), cheapest(3, *works), strict=True))
+        print(f"transcode, {preset}: processor and clock, ms per frame; ratio to the dark clip", flush=True)
+        for name, (cpu, clock) in spent.items():
+            ratios = f"{cpu / spent['the dark clip'][0]:5.2f} {clock / spent['the dark clip'][1]:5.2f}"
+            print(f"    {name:<16} {1e3 * cpu / 60:6.1f} {1e3 * clock / 60:6.1f} {ratios}", flush=True)
+
+
+def measure_encoder(data: Path, model: str) -> None:
+    """What brightness itself costs the encoder: frames in memory, before and after, nothing but encoded."""
+    brighten = Brightener(FrameEnhancer(Enhancer(model)))
+    size, clip = (1920, 1080), data / "night-1080p-h264.mp4"
+    dark = list(frames_of(clip, 48))
+    bright = [brighten(frame, size=size, format="yuv420p") for frame in frames_of(clip, 48)]
+    for preset in ("medium", "veryfast"):
+        (before, _), (after, _) = cheapest(3, partial(encode, dark, preset), partial(encode, bright, preset))
+        more = encode(bright, preset) / encode(dark, preset)
+        print(f"encoder alone, {preset}: {1e3 * before / 48:.1f} ms of processor time per dark frame,", flush=True)
+        print(f"    {1e3 * after / 48:.1f} per bright one: {after / before:.2f} times; {more:.2f} times the bytes")
+
+
+def encode(frames: list[av.VideoFrame], preset: str) -> int:
+    """The size of the frames in bytes, encoded as undim does by default."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as writer:
+        stream = writer.add_stream("libx264", rate=30, options={"preset": preset, "crf": "20"})
+        stream.width, stream.height, stream.thread_type = frames[0].width, frames[0].height, "AUTO"
+        for index, frame in enumerate(frames):
+            frame.pts, frame.time_base, frame.pict_type = index, Fraction(1, 30), 0
+            writer.mux(stream.encode(frame))
+        writer.mux(stream.encode(None))
+    return file.tell()
 
 
 def transcode(source: Path, target: Path, preset: str) -> None:
@@ -274,7 +304,7 @@ def soak(gigabytes: float, model: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["flicker", "noise", "colour", "speed", "soak"])
+    parser.add_argument("what", choices=["flicker", "noise", "colour", "speed", "encoder", "soak"])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/video"))
     parser.add_argument("--model", default="undim")
     parser.add_argument("--gigabytes", type=float, default=2.0)
@@ -282,9 +312,13 @@ def main() -> None:
     if chosen.what == "soak":
         soak(chosen.gigabytes, chosen.model)
     else:
-        work = {"flicker": measure_flicker, "noise": measure_noise, "colour": measure_colour, "speed": measure_speed}[
-            chosen.what
-        ]
+        work = {
+            "flicker": measure_flicker,
+            "noise": measure_noise,
+            "colour": measure_colour,
+            "speed": measure_speed,
+            "encoder": measure_encoder,
+        }[chosen.what]
         work(chosen.data, chosen.model)
 
 

@@ -85,8 +85,10 @@ class Brightener:
 
     def _by_way_of_rgb(self, frame: VideoFrame, size: tuple[int, int], format: str) -> VideoFrame:
         planar = self._to_rgb.reformat(frame, interpolation=Interpolation.BILINEAR, **_to_rgb(frame))
-        bright = self._enhancer(_interleaved(planar), frame.time, self._thumbnail(frame))
-        for plane, channel in zip(planes_of(planar), PLANES, strict=True):
+        planes = planes_of(planar)
+        rgb = np.stack([planes[PLANES.index(channel)] for channel in range(3)])
+        bright = self._enhancer(rgb.transpose(1, 2, 0), frame.time, self._thumbnail(frame))
+        for plane, channel in zip(planes, PLANES, strict=True):
             plane[...] = bright[:, :, channel]
         return self._back.reformat(
             planar,
