@@ -169,7 +169,9 @@ def estimate_noise(image: Image) -> float:
     windows = x.transpose(0, 2, 4, 1, 3).reshape(-1, 25)
     mean = windows.mean(axis=1)
     windows -= mean[:, None]
-    slopes = windows @ _DISTANCES / 25  # covariances with the place, whose variance is 2
+    # Covariances with the place, whose variance is 2. Not by `@`: the threads of the linear algebra behind it spin on
+    # for a while, and would take a core from the kernel that runs next.
+    slopes = np.einsum("ij,jk->ik", windows, _DISTANCES) / 25
     variance = np.einsum("ij,ij->i", windows, windows) / 25 - np.einsum("ij,ij->i", slopes, slopes) / 2
     bright = min(0.04, _quantile(mean, 0.8))  # in a picture darker than that, its brightest fifth
     usable = variance[(mean >= bright) & (mean > 0.004) & (mean < 0.98)]
