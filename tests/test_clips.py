@@ -58,10 +58,18 @@ def test_scores_per_frame_have_their_known_values(tmp_path: Path) -> None:
     assert evaluation.table().splitlines()[1].startswith("input")
 
 
+class Nervous(Enhancer):
+    """Never of the same mind for two frames."""
+
+    def curve_maps(self, image: np.ndarray) -> np.ndarray:
+        strength = 0.25 + 0.05 * np.random.default_rng(int(1e6 * image.mean())).random()
+        return np.full((self.info.iterations, 1, 1), strength, np.float32)
+
+
 def test_smoothing_is_measured_as_less_flicker(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     dark = write(tmp_path / "dark.mkv", [int(level) for level in rng.integers(60, 63, 40)])
-    enhancer = Enhancer()
+    enhancer = Nervous()
     steady, alone = FrameEnhancer(enhancer, denoise="off"), FrameEnhancer(enhancer, denoise="off", smooth=False)
     evaluation = evaluate_clip(dark, None, {"input": lambda frame, _: frame, "steady": steady, "alone": alone})
     scores = {score.method: score for score in evaluation.scores()}
