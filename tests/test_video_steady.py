@@ -125,3 +125,16 @@ def test_maps_that_are_nearly_clipped_are_held_as_well() -> None:
     steady = SteadyMaps(estimate, iterations=2)
     bright = np.array([apply_curves(f, steady(f, i / 30), iterations=2).mean() for i, f in enumerate(frames)])
     assert np.diff(bright).std() < 0.25 * np.diff([frame.mean() for frame in frames]).std()
+
+
+def test_maps_whose_steps_are_in_balance_are_held_as_well() -> None:
+    """Scaled as one, what the first step would win the others would lose."""
+
+    def estimate(thumbnail: np.ndarray) -> np.ndarray:
+        return np.array([1.0, 0.9, -0.3, -0.3], np.float32)[:, None, None]
+
+    steps = 1 + 0.01 * np.random.default_rng(2).standard_normal(120)
+    frames = [scene(0, 0.1) * np.float32(step) for step in steps]
+    steady = SteadyMaps(estimate, iterations=4)
+    bright = np.array([apply_curves(f, steady(f, i / 30), iterations=4).mean() for i, f in enumerate(frames)])
+    assert np.diff(bright).std() < 0.25 * np.diff([frame.mean() for frame in frames]).std()

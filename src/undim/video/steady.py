@@ -5,7 +5,7 @@ A network that sees one frame at a time gives each its own brightness, and the f
     maps(t) = maps(t - dt) + k (estimate - maps(t - dt)),    k = 1 - exp(-dt / SETTLE)
 
 at constant cost, with dt from the timestamps, so that a variable frame rate changes nothing. The curve would also
-amplify the small exposure steps of the film itself; so the strength is trimmed by a few percent to keep the mean
+amplify the small exposure steps of the film itself; so the maps are trimmed by a few percent to keep the mean
 brightness of the result steady, while it may drift with the scene.
 """
 
@@ -23,6 +23,7 @@ SETTLE = 0.5  # seconds in which the maps cover 63 % of the way to a new estimat
 HOLD = 2.0  # seconds in which the brightness that is held covers 63 % of the way to a new one
 INTERVAL = 0.2  # seconds between estimates; a cut is looked for on every frame and estimated at once
 TRIM = 0.08  # largest relative correction of the mean brightness: hides exposure steps, not changes of the scene
+SHARE = 0.2  # largest relative change of the maps for it
 PROBE = 64  # long side in pixels on which the mean brightness is predicted
 SCENE = 32  # long side in pixels on which two frames are compared
 CUT = 0.5  # structural difference, 0 for equal frames and 1 for unrelated ones, from which it is a cut
@@ -60,24 +61,32 @@ class SteadyMaps:
         return self._hold(shrink(thumbnail, PROBE), 1 - math.exp(-passed / HOLD))
 
     def _hold(self, probe: Float32, k: float) -> Float32:
-        """Trim the maps so that the brightness they give follows its own running mean (the secant method)."""
+        """Trim the maps so that the brightness they give follows its own running mean (the secant method).
+
+        What brightens gets stronger by the share s while what darkens gets weaker, or the other way round:
+        maps + s |maps|, since scaling both would move the brightness little where they are in balance.
+        """
         bright = self._brightness(probe, self._maps)
         if math.isnan(self._level):
             self._level = bright
         self._level += k * (bright - self._level)
         self._level = min(max(self._level, bright * (1 - TRIM)), bright * (1 + TRIM))
-        # Maps that are clipped at 1 answer to less strength and not to more: it takes a few steps, on the side needed.
-        before, here = 1.0, 1 + math.copysign(0.01, self._level - bright)
+        # Maps that are clipped at 1 answer to a lower s and not to a higher: it takes a few steps, on the side needed.
+        before, here = 0.0, math.copysign(0.01, self._level - bright)
         for _ in range(3):
-            brighter = self._brightness(probe, self._maps * np.float32(here))
+            brighter = self._brightness(probe, self._trimmed(here))
             slope = (brighter - bright) / (here - before) if here != before else 0.0
-            if slope < 1e-3:  # the strength changes nothing
+            if slope < 1e-3:  # there is nothing that could be trimmed
                 here = before
                 break
             before, bright = here, brighter
-            here = min(max(here + (self._level - brighter) / slope, 0.8), 1.2)
-        held: Float32 = np.clip(self._maps * np.float32(here), -1, 1)
+            here = min(max(here + (self._level - brighter) / slope, -SHARE), SHARE)
+        held: Float32 = np.clip(self._trimmed(here), -1, 1)
         return held
+
+    def _trimmed(self, share: float) -> Float32:
+        trimmed: Float32 = self._maps + np.float32(share) * np.abs(self._maps)
+        return trimmed
 
     def _brightness(self, probe: Float32, maps: Float32) -> float:
         curved = apply_curves(
