@@ -333,3 +333,16 @@ def test_the_installed_process_has_no_traceback_and_the_right_exit_code(tmp_path
     assert done.stdout == ""
     assert "none.jpg" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_photograph_loads_no_more_than_it_needs(photo: Path, tmp_path: Path) -> None:
+    code = f"""
+import sys
+from undim.cli import main
+main(["enhance", {str(photo)!r}, "-o", {str(tmp_path / "bright.jpg")!r}], standalone_mode=False)
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert {"numpy", "onnxruntime", "PIL.JpegImagePlugin"} <= set(loaded)
+    assert not {"numpy.ma", "PIL.PngImagePlugin", "pyvips", "tqdm", "torch"} & set(loaded)

@@ -21,7 +21,7 @@ from .picture import Decoded, Metadata, check_header
 # The plugins are named one by one: Image.open() would judge sizes by a limit that is global to the process,
 # would offer every exotic format to hostile bytes, and would import all of them first.
 _PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "WEBP": "WebP", "AVIF": "Avif", "BMP": "Bmp"}
-_BAND = 120_000  # bytes: beyond 128 KB a fresh process asks the system for each band anew, in thrice the time
+_BAND = 120_000  # bytes: beyond 128 KB a fresh process asks the system for each piece anew, in thrice the time
 
 
 def read(data: bytes, format: str, max_pixels: int) -> Decoded:
@@ -87,15 +87,20 @@ def unpack(image: Image.Image) -> Pixels:
         raise InputError(f"got Pillow's mode {image.mode}, expected RGB, RGBA, L, LA, P, CMYK, 1, I;16 or F")
     if mode != image.mode:
         image = image.convert(mode)
+    image.load()
     width, height = image.size
     dtype = {"I;16": np.uint16, "F": np.float32}.get(mode, np.uint8)
     samples = np.empty((height, width, len(image.getbands())), dtype)
-    # Band by band, which stays in the cache, instead of NumPy's way over one string of the whole image.
-    rows = max(1, _BAND // (width * samples.itemsize * samples.shape[2]))
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        packed = image.crop((0, top, width, bottom)).tobytes()
-        samples[top:bottom] = np.frombuffer(packed, dtype).reshape(-1, *samples.shape[1:])
+    # As `tobytes` does it, but each piece goes to its place while it is in the cache.
+    encoder = Image._getencoder(mode, "raw", mode)
+    encoder.setimage(image.im, None)
+    flat, done, status = samples.reshape(-1).view(np.uint8), 0, 0
+    while status == 0:
+        _, status, packed = encoder.encode(max(_BAND, 4 * width))
+        flat[done : done + len(packed)] = np.frombuffer(packed, np.uint8)
+        done += len(packed)
+    if done != flat.size:
+        raise OSError(f"Pillow handed over {done} of {flat.size} bytes, its status is {status}")
     return samples
 
 
