@@ -1,10 +1,11 @@
 """The server under load, on loopback: throughput against the same work in-process, overload, and memory.
 
-    python benchmarks/server.py [--rounds 3] [--seconds 6] [--requests 10000]
+    python benchmarks/server.py [--rounds 9] [--seconds 2] [--requests 10000]
 
 Needs `wrk`. Server and in-process figures are taken in turn, so that the ratio holds on a busy machine where the
-figures themselves do not. The in-process figure is `enhancer(bytes)` in as many threads as the server has workers
-for so many clients, and like the server it keeps freed memory for the next picture.
+figures themselves do not; the ratio and the processor time of a picture are medians over the rounds. The in-process
+figure is `enhancer(bytes)` in as many threads as the server has workers for so many clients, and like the server it
+keeps freed memory for the next picture.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -95,8 +97,8 @@ def load(port: int, body: bytes, *, clients: int, seconds: float) -> dict[str, f
     return result
 
 
-def in_process(enhancer: Enhancer, body: bytes, *, threads: int, seconds: float) -> float:
-    """Pictures per second."""
+def in_process(enhancer: Enhancer, body: bytes, *, threads: int, seconds: float) -> tuple[float, float]:
+    """Pictures per second, and processor seconds per picture."""
 
     def work(until: float) -> int:
         count = 0
@@ -105,10 +107,15 @@ def in_process(enhancer: Enhancer, body: bytes, *, threads: int, seconds: float)
             count += 1
         return count
 
-    begin = time.perf_counter()
+    begin, spent = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(threads) as pool:
         count = sum(pool.map(work, repeat(begin + seconds, threads)))
-    return count / (time.perf_counter() - begin)
+    return count / (time.perf_counter() - begin), (time.process_time() - spent) / count
+
+
+def processor_seconds(process: subprocess.Popen[bytes]) -> float:
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mb(process: subprocess.Popen[bytes]) -> float:
@@ -118,8 +125,8 @@ def resident_mb(process: subprocess.Popen[bytes]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--port", type=int, default=8765)
     options = parser.parse_args()
@@ -130,21 +137,23 @@ def main() -> None:
     with serving(options.port) as process:
         load(options.port, body, clients=workers, seconds=1)
         in_process(enhancer, body, threads=workers, seconds=1)
-        print("clients  server/s  in-process/s  ratio (median)  p50 ms  p99 ms  statuses")
+        print("clients  server/s  in-process/s  ratio  CPU ms  in-process  p50 ms  p99 ms  statuses")
         for clients in (1, 4, 16):
             rows = []
             for _ in range(options.rounds):
+                spent = processor_seconds(process)
                 served = load(options.port, body, clients=clients, seconds=options.seconds)
-                rate = served["statuses"]["200"] / served["seconds"]
-                rows.append(
-                    (rate, in_process(enhancer, body, threads=min(clients, workers), seconds=options.seconds), served)
-                )
-            ratio = statistics.median(rate / own for rate, own, _ in rows)
-            rate, own, served = max(rows, key=lambda row: row[0])
-            seen = {status: sum(row[2]["statuses"].get(status, 0) for row in rows) for status in served["statuses"]}
+                count = served["statuses"]["200"]
+                spent = (processor_seconds(process) - spent) / count
+                own = in_process(enhancer, body, threads=min(clients, workers), seconds=options.seconds)
+                rows.append((count / served["seconds"], own[0], spent, own[1], served))
+            ratio = statistics.median(row[0] / row[1] for row in rows)
+            cost, own_cost = (1e3 * statistics.median(row[i] for row in rows) for i in (2, 3))
+            rate, own_rate, *_, served = max(rows, key=lambda row: row[0])
+            seen = Counter(status for row in rows for status in Counter(row[4]["statuses"]).elements())
             print(
-                f"{clients:7}  {rate:8.1f}  {own:12.1f}  {ratio:14.2f}  {served['p50']:6.0f}  {served['p99']:6.0f}  "
-                f"{seen}"
+                f"{clients:7}  {rate:8.1f}  {own_rate:12.1f}  {ratio:5.2f}  {cost:6.1f}  {own_cost:10.1f}  "
+                f"{served['p50']:6.0f}  {served['p99']:6.0f}  {dict(seen)}"
             )
 
         over = load(options.port, body, clients=64, seconds=options.seconds)

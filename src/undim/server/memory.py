@@ -13,8 +13,8 @@ def keep_freed_memory() -> None:
     """Let the next picture have the memory of the last one, up to 64 MiB for each thread that works.
 
     By default glibc gives it back to the system after each picture, which then clears 2000 pages anew for a
-    photograph of 2 megapixels: a tenth of the time that it takes. Larger blocks (pictures of more than 11
-    megapixels) still go back at once. For a process of its own; where the C library is not glibc, nothing changes.
+    photograph of 2 megapixels: some 5 ms of processor time. Larger blocks (pictures of more than 11 megapixels)
+    still go back at once. For a process of its own; where the C library is not glibc, nothing changes.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
