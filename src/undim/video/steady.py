@@ -85,8 +85,7 @@ class SteadyMaps:
         return held
 
     def _trimmed(self, share: float) -> Float32:
-        trimmed: Float32 = self._maps + np.float32(share) * np.abs(self._maps)
-        return trimmed
+        return (self._maps + share * np.abs(self._maps)).astype(np.float32)
 
     def _brightness(self, probe: Float32, maps: Float32) -> float:
         curved = apply_curves(
