@@ -21,6 +21,7 @@ from PIL import Image
 pytest.importorskip("av", reason="needs the extra [video]")
 import av
 
+from rtsp_camera import rtsp_camera
 from undim.errors import InputError, OutputError
 from undim.video.frames import rgb16
 from undim.video.live import Newest, frames_of
@@ -231,3 +232,17 @@ def test_a_window_shows_the_frames(clip: Path, monkeypatch: pytest.MonkeyPatch) 
     finally:
         screen.terminate()
         screen.wait()
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg to make the stream")
+def test_a_camera_that_speaks_rtsp_is_watched(tmp_path: Path) -> None:
+    with rtsp_camera(tmp_path) as address:
+        frames = frames_of(address)
+        seen = [next(frames) for _ in range(15)]
+        frames.close()  # type: ignore[attr-defined]
+    assert {(frame.width, frame.height) for frame in seen} == {(128, 96)}
+    times = [frame.pts for frame in seen]
+    assert times == sorted(times)
+    pictures = [rgb16(frame) for frame in seen]
+    assert pictures[0].mean() > 1000
+    assert not (pictures[0] == pictures[-1]).all()
