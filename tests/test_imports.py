@@ -14,7 +14,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "undim"
 LINES = (  # each room imports only from its own line and the lines above, and nobody in a circle
     {"", "errors"},
     {"kernel", "provenance", "curves", "images", "metrics", "denoise", "sampling", "pretrained", "pairs"},
-    {"runtime", "baselines"},
+    {"runtime", "baselines", "denoiser"},
     {"enhancer"},
     {"the rest: what is made with an Enhancer, such as folders, evaluation, video, server"},
     {"cli", "__main__"},

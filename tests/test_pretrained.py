@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from undim.errors import ModelError
-from undim.pretrained import DEFAULT, MODELS, WEIGHTS, model_path
-from undim.runtime import CurveEstimator
+from undim.pretrained import DEFAULT, DENOISER, MODELS, WEIGHTS, Pretrained, model_path
+from undim.runtime import CurveEstimator, open_session
 
 
 def test_the_default_is_in_the_table() -> None:
@@ -17,12 +17,12 @@ def test_the_default_is_in_the_table() -> None:
 
 
 def test_every_weight_file_is_in_the_table() -> None:
-    assert {path.name for path in WEIGHTS.glob("*.onnx")} == {model.file for model in MODELS.values()}
+    assert {path.name for path in WEIGHTS.glob("*.onnx")} == {model.file for model in (*MODELS.values(), DENOISER)}
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_weight_file_is_the_one_the_table_names(name: str) -> None:
-    assert hashlib.sha256(MODELS[name].path.read_bytes()).hexdigest() == MODELS[name].sha256
+@pytest.mark.parametrize("model", [*MODELS.values(), DENOISER], ids=lambda model: model.recipe)
+def test_a_weight_file_is_the_one_the_table_names(model: Pretrained) -> None:
+    assert hashlib.sha256(model.path.read_bytes()).hexdigest() == model.sha256
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -36,6 +36,19 @@ def test_the_table_says_what_the_file_says(name: str) -> None:
     )
     assert info.parameters == entry.parameters
     assert len(info.recipe_sha256) == 64
+
+
+def test_the_denoiser_says_of_itself_what_the_table_says() -> None:
+    says = open_session(DENOISER.path, "cpu", 1).get_modelmeta().custom_metadata_map
+    assert (says["licence"], says["recipe"], says["training_data"], says["parameters"]) == (
+        DENOISER.licence,
+        DENOISER.recipe,
+        DENOISER.training_data,
+        str(DENOISER.parameters),
+    )
+    assert DENOISER.parameters + MODELS[DEFAULT].parameters < 100_000
+    with pytest.raises(ModelError, match="metadata lacks"):
+        CurveEstimator(DENOISER.path)
 
 
 def test_a_path_is_a_model_too(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from undim import __version__
 from undim.enhancer import Enhancer
 from undim.errors import UndimError
 from undim.kernel import thread_count
-from undim.pretrained import DEFAULT, MODELS
+from undim.pretrained import DEFAULT, DENOISER, MODELS, Pretrained
 from undim.runtime import devices
 
 EXTRAS = {"heic": "pillow_heif", "raw": "rawpy", "video": "av", "serve": "starlette", "train": "torch"}
@@ -40,7 +40,8 @@ def examine() -> list[Finding]:
         Finding("processor", f"{thread_count(None)} of {os.cpu_count()} cores may be used"),
         Finding("devices", ", ".join(devices())),
         _kernel(),
-        *(_weights(name) for name in MODELS),
+        *(_weights(f"model {name}", model) for name, model in MODELS.items()),
+        _weights("learned denoiser", DENOISER),
         _enhancement(),
         Finding("extras not installed", ", ".join(absent) or "none"),
     ]
@@ -54,13 +55,12 @@ def _kernel() -> Finding:
     return Finding("native kernel", "built")
 
 
-def _weights(name: str) -> Finding:
-    model = MODELS[name]
+def _weights(what: str, model: Pretrained) -> Finding:
     if not model.path.is_file():
-        return Finding(f"model {name}", f"{model.path} is missing; install undim again", False)
+        return Finding(what, f"{model.path} is missing; install undim again", False)
     if hashlib.sha256(model.path.read_bytes()).hexdigest() != model.sha256:
-        return Finding(f"model {name}", f"{model.path} is not the file that was shipped", False)
-    return Finding(f"model {name}", "whole")
+        return Finding(what, f"{model.path} is not the file that was shipped", False)
+    return Finding(what, "whole")
 
 
 def _enhancement() -> Finding:

@@ -1,6 +1,6 @@
 """The one inference path: whatever undim enhances, measures, serves or films goes through `Enhancer`.
 
-    image -> [denoise] -> thumbnail -> network -> curve maps -> the curve at full resolution
+    image -> [denoise] -> thumbnail -> network -> curve maps -> the curve at full resolution -> [learned denoiser]
 
 Curve maps are smooth, so they are estimated on a thumbnail (area average, long side `maps`) and applied to
 every pixel of the image; `maps="full"` estimates at the image's own size instead, tile by tile.
@@ -9,7 +9,7 @@ every pixel of the image; `maps="full"` estimates at the image's own size instea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
@@ -19,6 +19,7 @@ import PIL.Image
 from undim import images
 from undim.curves import Float32, Image, apply_curves, check_image, to_unit
 from undim.denoise import estimate_noise, filter_and_apply, matched_eps
+from undim.denoiser import LearnedDenoiser
 from undim.errors import InputError, OutputError
 from undim.pretrained import DEFAULT
 from undim.runtime import CurveEstimator
@@ -29,7 +30,7 @@ REACH = {"DCENet": 7, "DCENetPP": 7}
 BRIGHTNESS, COLOUR = 0.5, 2.0  # times the filter's eps: in colour, noise shows more and detail less
 QUANTISATION = 1 / 12 / 255**2  # the variance that rounding to 8 bits adds: below it there is nothing to filter
 
-Denoise = float | Literal["auto", "off"]
+Denoise = float | Literal["auto", "off", "learned"]
 Picture = TypeVar("Picture", bytes, Image, PIL.Image.Image)
 
 
@@ -84,7 +85,8 @@ class Enhancer:
         image     an array (H, W, 3), RGB, uint8, uint16 or float32 in [0, 1]; a PIL image; the bytes of a
                   picture file; or its path, and then the result is the path of a new file
         strength  0 gives back the input bit for bit, 1 what the model says, up to 1.5
-        denoise   how much noise is filtered away before the curve amplifies it: "off", "auto" or 0 to 1
+        denoise   how much noise is filtered away before the curve amplifies it: "off", "auto" or 0 to 1; or
+                  "learned": "auto", and then a network at full size, which takes seconds at 12 megapixels
         output    for a path: the new file; default: `night.undim.jpg` beside `night.jpg`. An earlier result
                   of that name is replaced, the input itself never
         """
@@ -119,6 +121,10 @@ class Enhancer:
             whole[:, *tile.core] = maps[:, *tile.inner]
         return whole
 
+    @cached_property
+    def _denoiser(self) -> LearnedDenoiser:
+        return LearnedDenoiser(device=self.device, threads=self.threads)
+
     def _walk(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
         n, threads = self.info.iterations, self.threads
         if eps > 0:
@@ -133,24 +139,25 @@ class Enhancer:
             )
         return apply_curves(image, curve_maps, iterations=n, strength=strength, threads=threads)
 
-    def _filter_eps(
-        self, image: Image, small: Float32, curve_maps: Float32, strength: float, denoise: Denoise
-    ) -> float:
+    def _added(self, small: Float32, curve_maps: Float32, strength: float) -> float:
+        """The share of the noise's variance that the curve adds, 1 - 1 / gain^2."""
+        bright = apply_curves(small, curve_maps, iterations=self.info.iterations, strength=strength, threads=1)
+        return 1 - 1 / max(1.0, float(bright.mean() / max(small.mean(), 1e-6))) ** 2
+
+    def _filter_eps(self, image: Image, denoise: Denoise, added: float) -> float:
         """The guided filter's eps between those of brightness and colour; 0 for none, 4e-4 at a given amount of 1.
 
-        "auto" takes the eps that suits the noise found in the image, times the share of the noise's variance
-        that the curve adds, 1 - 1 / gain^2: a picture that is hardly brightened is hardly filtered.
+        "auto", and "learned" before its network, take the eps that suits the noise found in the image, times the
+        share of it that the curve adds: a picture that is hardly brightened is hardly filtered.
         """
-        if denoise == "auto":
-            bright = apply_curves(small, curve_maps, iterations=self.info.iterations, strength=strength, threads=1)
-            gain = max(1.0, float(bright.mean() / max(small.mean(), 1e-6)))
-            eps = matched_eps(estimate_noise(image)) * (1 - 1 / gain**2)
+        if denoise in ("auto", "learned"):
+            eps = matched_eps(estimate_noise(image)) * added
         elif denoise == "off":
             eps = 0.0
         elif isinstance(denoise, int | float) and 0 <= denoise <= 1:
             eps = 4e-4 * denoise
         else:
-            raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off' or a number from 0 to 1")
+            raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off', 'learned' or a number from 0 to 1")
         return eps if eps > QUANTISATION else 0.0
 
     def _tiles(self, image: Image) -> Iterator[Tile]:
@@ -162,7 +169,13 @@ class Enhancer:
             return image.copy()
         small = thumbnail(image, self.info.maps_size if self.maps == "full" else self.maps)
         curve_maps = self._estimator(small)
-        eps = self._filter_eps(image, small, curve_maps, strength, denoise)
+        added = self._added(small, curve_maps, strength)
+        filtered = self._brighten(image, curve_maps, strength, self._filter_eps(image, denoise, added))
+        if denoise != "learned":
+            return filtered
+        return self._denoiser(self._brighten(image, curve_maps, strength, 0.0), filtered, added)
+
+    def _brighten(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
         if self.maps != "full":
             return self._walk(image, curve_maps, strength, eps)
         enhanced = np.empty_like(image)

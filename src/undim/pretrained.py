@@ -48,6 +48,16 @@ MODELS: dict[str, Pretrained] = {
     ),
 }
 
+# What `--denoise learned` loads; it estimates no curve, so it is no choice of `--model`.
+DENOISER = Pretrained(
+    file="undim-denoiser.onnx",
+    sha256="cd389d42e25c2eb2d3e6ee60e3c4fce8fcbd3553ea712eb27110b4f63c9b46ab",
+    licence="Apache-2.0",
+    training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
+    recipe="undim-denoiser",
+    parameters=78412,
+)
+
 
 def model_path(model: str | Path) -> Path:
     """The ONNX file of a shipped model's name, or of a path to any other; raises `ModelError` for neither."""

@@ -56,24 +56,7 @@ class CurveEstimator:
     def __init__(self, model: str | Path = DEFAULT, *, device: str = "auto", threads: int | None = None) -> None:
         path = model_path(model)
         self.device = _choose(device)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = thread_count(threads)
-        options.log_severity_level = 3
-        # Threads that spin after their share would take the cores from the kernel that runs next.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=[PROVIDERS[self.device]])
-        except Exception as error:  # ONNX Runtime's exceptions share no narrower base class
-            reason = str(error).splitlines()[0]
-            raise ModelError(
-                f"{path} cannot be loaded ({reason}); expected an undim model in ONNX, see `undim models`"
-            ) from error
-        if PROVIDERS[self.device] not in self._session.get_providers():
-            # ONNX Runtime itself falls back to the processor with a mere line in its log.
-            raise DeviceError(
-                f"got device {self.device!r}, which this ONNX Runtime has but could not start; "
-                "check the driver and the CUDA libraries, or choose the device 'cpu'"
-            )
+        self._session = open_session(path, self.device, threads)
         self.info = _read_info(path, self._session.get_modelmeta().custom_metadata_map)
         _check_contract(path, self._session, self.info.iterations)
 
@@ -91,6 +74,29 @@ def devices() -> list[str]:
     """The devices this installation of ONNX Runtime can use, by undim's names."""
     present = ort.get_available_providers()
     return [name for name, provider in PROVIDERS.items() if provider in present]
+
+
+def open_session(path: Path, device: str, threads: int | None = None) -> ort.InferenceSession:
+    """Load an ONNX file on one of `devices()`, with so many threads, by default the cores this process may use."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = thread_count(threads)
+    options.log_severity_level = 3
+    # Threads that spin after their share would take the cores from the kernel that runs next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = ort.InferenceSession(str(path), options, providers=[PROVIDERS[device]])
+    except Exception as error:  # ONNX Runtime's exceptions share no narrower base class
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"{path} cannot be loaded ({reason}); expected an undim model in ONNX, see `undim models`"
+        ) from error
+    if PROVIDERS[device] not in session.get_providers():
+        # ONNX Runtime itself falls back to the processor with a mere line in its log.
+        raise DeviceError(
+            f"got device {device!r}, which this ONNX Runtime has but could not start; "
+            "check the driver and the CUDA libraries, or choose the device 'cpu'"
+        )
+    return session
 
 
 def _choose(device: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from undim.cli.parameters import Amount, Size
+
+if TYPE_CHECKING:
+    from undim.enhancer import Denoise
 
 _PATH = click.Path(path_type=Path)
 _MODEL = "A shipped model or an .onnx file; may be given several times."
@@ -32,7 +35,7 @@ def evaluate(
     models: tuple[str, ...],
     baselines: tuple[str, ...],
     maps: int | Literal["full"] | None,
-    denoise: float | Literal["auto", "off"],
+    denoise: Denoise,
     against: str | None,
     wrapped: bool,
     csv_file: Path | None,
@@ -110,7 +113,7 @@ def compare(
     reference: Path | None,
     models: tuple[str, ...],
     maps: int | Literal["full"] | None,
-    denoise: float | Literal["auto", "off"],
+    denoise: Denoise,
 ) -> None:
     """Show original, autocontrast, enhanced and reference side by side.
 

@@ -24,17 +24,18 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic only since cli
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg]
-    """ "auto", "off" or a number from 0 to 1."""
+    """ "auto", "off", "learned" or a number from 0 to 1."""
 
-    name = "auto|off|0..1"
+    name = "auto|off|learned|0..1"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Denoise:
-        if value in ("auto", "off"):
-            return "auto" if value == "auto" else "off"
+        if value in ("auto", "off", "learned"):
+            level: Literal["auto", "off", "learned"] = value
+            return level
         try:
             amount = float(value)
         except ValueError:
             amount = -1
         if 0 <= amount <= 1:
             return amount
-        self.fail(f"{value!r} is none of 'auto', 'off' and a number from 0 to 1", param, ctx)
+        self.fail(f"{value!r} is none of 'auto', 'off', 'learned' and a number from 0 to 1", param, ctx)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-Denoise = Literal["auto", "off"] | Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Denoise = Literal["auto", "off", "learned"] | Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class ModelChoice(BaseModel):

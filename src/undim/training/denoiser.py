@@ -178,7 +178,7 @@ def coarse_ssim(x: Tensor, y: Tensor) -> Tensor:
 def train_denoiser(recipe: DenoiserRecipe, patches: Tensor, run: Path) -> nn.Module:
     """Minimise the mean over pictures of log(mean squared error + 1e-5), the PSNR, plus the weighted 1 - SSIM.
 
-    A run that was interrupted before its learning rate fell may be resumed with another number of steps.
+    A run that was interrupted before its learning rate fell may be resumed with other steps or another decay.
     """
     keep_freed_memory()
     torch.manual_seed(recipe.seed)
@@ -225,7 +225,7 @@ def rate(step: int, recipe: DenoiserRecipe) -> float:
 
 def course(recipe: DenoiserRecipe, step: int) -> str:
     """What a checkpoint at a step depends on: the recipe, but on its length only once the learning rate fell."""
-    return repr(recipe if step > recipe.steps - recipe.decay else dataclasses.replace(recipe, steps=0))
+    return repr(recipe if step > recipe.steps - recipe.decay else dataclasses.replace(recipe, steps=0, decay=0))
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ class FrameEnhancer:
         self, enhancer: Enhancer, *, strength: float = 1.0, denoise: Denoise = "auto", smooth: bool = True
     ) -> None:
         if denoise not in ("auto", "off") and not (isinstance(denoise, int | float) and 0 <= denoise <= 1):
-            raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off' or a number from 0 to 1")
+            raise InputError(f"got denoise={denoise!r}; video expects 'auto', 'off' or a number from 0 to 1")
         self._enhancer = enhancer
         self._iterations = enhancer.info.iterations
         self._strength = strength
