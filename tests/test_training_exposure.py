@@ -31,7 +31,7 @@ from undim.training.synthesis import (
     srgb_to_linear,
     tone_curve,
 )
-from undim.training.undim_net import UndimNet
+from undim.training.undim_net import UndimNet, highlight_restraint
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "undim.toml"
 IDEAL = Darkening(stops=(0, 0), cast=0, flare=0, shot=(1e-12, 1e-12), jpeg=0)
@@ -111,9 +111,9 @@ def test_a_capture_is_a_function_of_its_seed() -> None:
     assert not torch.equal(first, other)
 
 
-def test_a_new_net_is_the_identity_and_sees_no_places() -> None:
-    image = pictures(2, 12)
-    net = UndimNet().eval()
+def test_a_new_net_is_the_identity_and_sees_no_places_in_the_dark() -> None:
+    image = pictures(2, 12) / 3
+    net = new_net().eval()
     assert net(image).abs().max() == 0
     torch.nn.init.normal_(net.layers[-1].weight)
     maps = net(image)
@@ -123,6 +123,34 @@ def test_a_new_net_is_the_identity_and_sees_no_places() -> None:
     shuffled = image.flatten(2)[:, :, torch.randperm(144, generator=seeded())].reshape(image.shape)
     torch.testing.assert_close(net(shuffled), maps)
     assert count_parameters(net) == 8008
+
+
+def brightened(light: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    return enhance(light, numbers[:, :, None, None] * highlight_restraint(light, numbers))
+
+
+def test_the_restraint_leaves_dark_pictures_alone_and_spares_lit_places() -> None:
+    numbers = torch.full((1, 8), 0.5)
+    dark = 0.45 * torch.rand(1, 1, 12, 12, generator=seeded())
+    assert (highlight_restraint(dark, numbers) == 1).all()
+    window = dark / 4
+    window[..., 3:9, 3:9] = 0.6 + 0.3 * torch.rand(1, 1, 6, 6, generator=seeded(1))
+    freely = enhance(window, numbers[:, :, None, None])
+    bright = brightened(window, numbers)
+    assert freely[..., 3:9, 3:9].min() > 0.97
+    assert bright[..., 3:9, 3:9].max() < 0.92
+    assert (bright >= window - 1e-6).all()
+    assert (bright <= freely + 1e-6).all()
+    shadows = freely < 0.5
+    torch.testing.assert_close(bright[shadows], freely[shadows])
+
+
+def test_the_restraint_keeps_the_order_of_light_in_the_glow_of_a_lamp() -> None:
+    glow = torch.linspace(0, 1, 400).reshape(1, 1, 20, 20)
+    for a in (0.1, 0.4, 0.7, 1.0):
+        bright = brightened(glow, torch.full((1, 8), a)).flatten()
+        assert (bright.cummax(0).values - bright).max() < 0.012  # three levels of 255, from interpolated strengths
+    assert (highlight_restraint(glow, torch.zeros(1, 8)) == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ DEFAULT = "undim"
 MODELS: dict[str, Pretrained] = {
     "undim": Pretrained(
         file="undim.onnx",
-        sha256="70460e4bf41e5f42fdf8e6f437062dcf180f14858d88a2259d3224ef79c9afd8",
+        sha256="7c84a96e61d9ff74d4008c542907410eea65f54a4becdea6501d189afbcca8ac",
         licence="Apache-2.0",
         training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
         recipe="undim",

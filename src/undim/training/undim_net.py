@@ -16,6 +16,9 @@ from torch import Tensor, nn
 BINS = 16
 DARKEST, BRIGHTEST = 0.006, 0.95  # first and last level of the distribution functions: about 1.5 and 242 of 255
 TOE = 0.004  # about one 8-bit level: below it, logarithms of samples say nothing
+KNEE, CEILING = 0.5, 0.85  # a surrounding is brightened freely up to the knee, and ever less towards the ceiling
+LIT = 0.5, 0.85  # brightness of the brightest place, from which on the restraint begins and is whole
+STRENGTHS = 8  # intervals of the strength in which the curve is inverted
 STEEPNESS = 4.0  # of the soft step, per unit of log: the steps of neighbouring levels overlap
 
 
@@ -50,10 +53,38 @@ class LightProfile(nn.Module):
         return torch.cat([*parts, cast, saturation], 1)
 
 
-class UndimNet(nn.Module):
-    """Light profile -> two hidden layers, `width` wide -> n numbers: maps (B, n, H, W), constant over the picture.
+def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
+    """The factor in [0, 1], of each place, on the numbers of the curve: (B, 1, H, W), (B, n) -> (B, 1, H, W).
 
-    8,008 parameters at width 64 and 8 iterations. A new net is the identity: its last layer is zero.
+    `light` is the mean of the channels of a thumbnail, y the brightness that the curve gives it, and
+
+        wanted = min(y, max(light, knee + (ceiling - knee) (1 - exp(-(y - knee) / (ceiling - knee)))))
+
+    above the knee. With h, which rises smoothly from 0 to 1 while the mean of the brightest 3 x 3 places rises from 0.5
+    to 0.85, the factor is the strength at which the curve gives y + h (wanted - y), found by linear interpolation
+    between 9 strengths. It is exactly 1 where nothing is restrained, as in every picture without bright places.
+    """
+    strengths = torch.linspace(0, 1, STRENGTHS + 1)[:, None, None]
+    steps = light * torch.ones_like(strengths)  # (B, 9, H, W)
+    for k in range(numbers.shape[1]):
+        steps = steps + numbers[:, k, None, None, None] * strengths * steps * (1 - steps)
+    y = steps[:, -1:]
+    room = CEILING - KNEE
+    bent = torch.maximum(light, KNEE + room * (1 - torch.exp(-(y - KNEE).clamp_min(0) / room)))
+    places = nn.functional.avg_pool2d(light, 3, stride=1, padding=1, count_include_pad=False)
+    h = ((places.amax((2, 3), keepdim=True) - LIT[0]) / (LIT[1] - LIT[0])).clamp(0, 1)
+    h = h * h * (3 - 2 * h)
+    wanted = torch.where(y > KNEE, y + h * (torch.minimum(y, bent) - y), y)
+    rise = (steps[:, 1:] - steps[:, :-1]).clamp_min(1e-6)
+    share = ((wanted - steps[:, :-1]) / rise).clamp(0, 1).mean(1, keepdim=True)
+    return torch.where(wanted < y, share, 1.0)
+
+
+class UndimNet(nn.Module):
+    """Light profile -> two hidden layers, `width` wide -> n numbers, times the highlight restraint: maps (B, n, H, W).
+
+    8,008 parameters at width 64 and 8 iterations. A new net is the identity: its last layer is zero. In training mode
+    the maps are constant over the picture, for the lamps of training scenes are single pixels without a surrounding.
     """
 
     def __init__(self, *, iterations: int = 8, width: int = 64) -> None:
@@ -75,4 +106,6 @@ class UndimNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         numbers = torch.tanh(self.layers(self.profile(image)))
-        return numbers[:, :, None, None] * torch.ones_like(image[:, :1])
+        light = image.mean(1, keepdim=True)
+        factor = torch.ones_like(light) if self.training else highlight_restraint(light, numbers)
+        return numbers[:, :, None, None] * factor
