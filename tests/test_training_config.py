@@ -11,11 +11,16 @@ from hypothesis import strategies as st
 
 from undim.errors import ConfigError
 from undim.training.config import Recipe, load_recipe, parse_slice, recipe_from, to_toml
+from undim.training.denoiser import DenoiserRecipe
 from undim.training.exposure import ExposureRecipe
 from undim.training.losses import LOSSES
 
 # undim.toml is a recipe of another kind: the default model learns to expose, not by these losses
-RECIPES = [p for p in sorted((Path(__file__).resolve().parents[1] / "recipes").glob("*.toml")) if not p.stem.startswith("undim")]
+RECIPES = [
+    p
+    for p in sorted((Path(__file__).resolve().parents[1] / "recipes").glob("*.toml"))
+    if not p.stem.startswith("undim")
+]
 SMALLEST = """
 name = "small"
 description = "a test"
@@ -29,7 +34,8 @@ exposure_released = 10
 def test_the_page_on_training_lists_every_key_and_every_loss() -> None:
     rows = (RECIPES[0].parents[1] / "docs" / "training.md").read_text("utf-8").splitlines()
     named = {name for row in rows if row.startswith("| `") for name in re.findall("`(.+?)`", row.split(" | ")[0])}
-    assert set(Recipe.__dataclass_fields__) | set(ExposureRecipe.__dataclass_fields__) | set(LOSSES) <= named
+    recipes = (Recipe, ExposureRecipe, DenoiserRecipe)
+    assert set(LOSSES).union(*(kind.__dataclass_fields__ for kind in recipes)) <= named
 
 
 @pytest.fixture

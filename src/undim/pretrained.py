@@ -51,7 +51,7 @@ MODELS: dict[str, Pretrained] = {
 # What `--denoise learned` loads; it estimates no curve, so it is no choice of `--model`.
 DENOISER = Pretrained(
     file="undim-denoiser.onnx",
-    sha256="cd389d42e25c2eb2d3e6ee60e3c4fce8fcbd3553ea712eb27110b4f63c9b46ab",
+    sha256="b591bc544b0def0fd022d4eaa580a2b6c5afc59823764066cd2bc5dce1d4e550",
     licence="Apache-2.0",
     training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
     recipe="undim-denoiser",

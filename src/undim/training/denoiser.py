@@ -1,6 +1,6 @@
 """Training of DenoiserNet on brightened dark captures that are made from clean photographs while it trains.
 
-    python -m undim.training.denoiser recipes/undim-denoiser.toml --data ../shared/data -o runs/undim-denoiser
+    undim train recipes/undim-denoiser.toml --data ../shared/data
 
 A pair is one curve applied to a noisy capture and to the same capture without noise, quantisation and JPEG: the net
 learns to take away what a curve amplifies. Cameras are many, so strength, grain and colour of the noise are drawn
@@ -10,17 +10,13 @@ from wide ranges. No dark photograph, and no picture of a benchmark, is seen. On
 
 from __future__ import annotations
 
-import argparse
-import csv
 import dataclasses
 import hashlib
 import math
 import time
-import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,12 +28,16 @@ from tqdm import tqdm
 import undim
 from undim.curves import apply_curves
 from undim.denoise import estimate_noise, filter_and_apply, matched_eps
-from undim.errors import ConfigError, DataError, TrainingError
-from undim.images import EXTENSIONS, decode
+from undim.errors import DeviceError, TrainingError
+from undim.images import decode
+from undim.provenance import fingerprint
 from undim.training.checkpoints import load_checkpoint, save_checkpoint, save_model
+from undim.training.config import to_toml
+from undim.training.datasets import find_pictures
 from undim.training.denoiser_net import DenoiserNet
 from undim.training.export import export_onnx
 from undim.training.models import count_parameters, enhance
+from undim.training.record import Record
 from undim.training.synthesis import Darkening, darken, gaussian_blur
 from undim.training.workers import keep_freed_memory, use_bfloat16
 
@@ -51,6 +51,7 @@ class DenoiserRecipe:
 
     name: str
     description: str
+    trainer: str = "denoiser"
     training_data: str
     licence: str
     folders: tuple[str, ...]
@@ -68,19 +69,6 @@ class DenoiserRecipe:
     darkening: Darkening = dataclasses.field(default_factory=Darkening)
 
 
-def load_denoiser_recipe(path: Path) -> DenoiserRecipe:
-    """Read a recipe; an unknown key is a ConfigError that names the known ones."""
-    values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    table: dict[str, Any] = values.pop("darkening", {})
-    ranges: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
-    for given, kind in ((values, DenoiserRecipe), (ranges, Darkening)):
-        known = [field.name for field in dataclasses.fields(kind)]
-        if unknown := sorted(given.keys() - set(known)):
-            raise ConfigError(f"{path}: unknown {', '.join(unknown)}; expected some of {', '.join(known)}")
-    return DenoiserRecipe(**values, darkening=Darkening(**ranges))
-
-
 def clean_patches(files: Iterable[Path], patches: int, seed: int) -> Tensor:
     """Patches (N, 3, 96, 96) uint8 of photographs whose long side was shrunk to 320 to 1024 px (log-uniform)."""
     random = np.random.default_rng(seed)
@@ -95,8 +83,6 @@ def clean_patches(files: Iterable[Path], patches: int, seed: int) -> Tensor:
                 small = np.asarray(photo.resize(size, Image.Resampling.LANCZOS))
             top, left = (int(random.integers(0, side - PATCH + 1)) for side in small.shape[:2])
             found.append(small[top : top + PATCH, left : left + PATCH])
-    if not found:
-        raise DataError(f"no photographs; expected files ending in {', '.join(EXTENSIONS)}")
     return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).contiguous()
 
 
@@ -175,10 +161,13 @@ def coarse_ssim(x: Tensor, y: Tensor) -> Tensor:
     return (((2 * product + c1) / (squares + c1)) * ((2 * covariance + c2) / (variances + c2))).mean()
 
 
-def train_denoiser(recipe: DenoiserRecipe, patches: Tensor, run: Path) -> nn.Module:
+def train_denoiser(
+    recipe: DenoiserRecipe, patches: Tensor, run: Path, sources: Mapping[str, object] | None = None
+) -> nn.Module:
     """Minimise the mean over pictures of log(mean squared error + 1e-5), the PSNR, plus the weighted 1 - SSIM.
 
-    A run that was interrupted before its learning rate fell may be resumed with other steps or another decay.
+    The run folder gets the log, one epoch of which is a chapter of 500 steps, and the checkpoints; `sources` is for its
+    environment.json. A run that was interrupted before its learning rate fell may be resumed with other steps or decay.
     """
     keep_freed_memory()
     torch.manual_seed(recipe.seed)
@@ -194,27 +183,28 @@ def train_denoiser(recipe: DenoiserRecipe, patches: Tensor, run: Path) -> nn.Mod
     bfloat16 = use_bfloat16("auto", torch.device("cpu"))
     generator = torch.Generator()
     total, begun = torch.zeros(2), time.monotonic()
-    for step in tqdm(range(begin, recipe.steps), initial=begin, total=recipe.steps, unit="step", disable=None):
-        if step % CHAPTER == 0:
-            generator.manual_seed(1_000_003 * recipe.seed + step)
-        both, wanted = draw_pairs(patches, recipe, generator)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            cleaned = net(both.contiguous(memory_format=torch.channels_last))
-        cleaned = cleaned.float().contiguous()
-        error = (cleaned - wanted).square().flatten(1).mean(1)
-        terms = torch.stack([torch.log(error + 1e-5).mean(), recipe.ssim * (1 - coarse_ssim(cleaned, wanted))])
-        optimizer.param_groups[0]["lr"] = recipe.learning_rate * rate(step, recipe)
-        optimizer.zero_grad()
-        torch.autograd.backward(terms.sum())
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        total += terms.detach()
-        if (step + 1) % CHAPTER == 0 or step + 1 == recipe.steps:
-            save_checkpoint(checkpoint, net, optimizer, {"step": str(step + 1), "recipe": course(recipe, step + 1)})
-            with (run / "log.csv").open("a", newline="", encoding="utf-8") as file:
-                row = [f"{v:.5f}" for v in (total / CHAPTER).tolist()]
-                csv.writer(file).writerow([step + 1, *row, f"{time.monotonic() - begun:.1f}"])
-            total, begun = torch.zeros(2), time.monotonic()
+    steps = tqdm(range(begin, recipe.steps), initial=begin, total=recipe.steps, unit="step", disable=None)
+    with Record(run, recipe, ["log_error", "ssim"], sources or {}, begin=math.ceil(begin / CHAPTER)) as record:
+        for step in steps:
+            if step % CHAPTER == 0:
+                generator.manual_seed(1_000_003 * recipe.seed + step)
+            both, wanted = draw_pairs(patches, recipe, generator)
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                cleaned = net(both.contiguous(memory_format=torch.channels_last))
+            cleaned = cleaned.float().contiguous()
+            error = (cleaned - wanted).square().flatten(1).mean(1)
+            terms = torch.stack([torch.log(error + 1e-5).mean(), recipe.ssim * (1 - coarse_ssim(cleaned, wanted))])
+            optimizer.param_groups[0]["lr"] = recipe.learning_rate * rate(step, recipe)
+            optimizer.zero_grad()
+            torch.autograd.backward(terms.sum())
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            total += terms.detach()
+            if (step + 1) % CHAPTER == 0 or step + 1 == recipe.steps:
+                save_checkpoint(checkpoint, net, optimizer, {"step": str(step + 1), "recipe": course(recipe, step + 1)})
+                taken = step % CHAPTER + 1
+                record.write(math.ceil((step + 1) / CHAPTER), "train", total / taken, time.monotonic() - begun)
+                total, begun = torch.zeros(2), time.monotonic()
     return net.eval()
 
 
@@ -228,31 +218,30 @@ def course(recipe: DenoiserRecipe, step: int) -> str:
     return repr(recipe if step > recipe.steps - recipe.decay else dataclasses.replace(recipe, steps=0, decay=0))
 
 
-def main() -> None:
-    """Train, and write the weights as ONNX and safetensors."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    recipe = load_denoiser_recipe(arguments.recipe)
-    folders = [arguments.data / folder for folder in recipe.folders]
-    files = [f for folder in folders for f in sorted(folder.glob("*")) if f.suffix.lower() in EXTENSIONS]
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    net = train_denoiser(recipe, clean_patches(files, recipe.patches, recipe.seed), arguments.output)
+def train(
+    recipe: DenoiserRecipe, data: str | Path, run: str | Path, *, resume: bool = False, device: str = "auto"
+) -> Path:
+    """Train on the photographs in the recipe's folders below `data`; the run folder is that of `loop.train`.
+
+    Returns the path of the trained net's ONNX file.
+    """
+    run = Path(run)
+    if device == "cuda":
+        raise DeviceError(f"{recipe.name} trains on the processor; leave --device away")
+    if not resume and run.exists() and any(run.iterdir()):
+        raise TrainingError(f"{run} is not empty; resume it with --resume or choose another -o")
+    files = [file for folder in recipe.folders for file in find_pictures(data, folder)]
+    sources = {"device": "cpu", "data_fingerprint": fingerprint(files), "pictures": len(files)}
+    net = train_denoiser(recipe, clean_patches(files, recipe.patches, recipe.seed), run, sources)
     metadata = {
         **{key: getattr(recipe, key) for key in ("name", "training_data", "licence")},
         "version": undim.__version__,
         "model": "DenoiserNet",
         "widths": " ".join(map(str, recipe.widths)),
         "recipe": recipe.name,
-        "recipe_sha256": hashlib.sha256(repr(recipe).encode()).hexdigest(),
+        "recipe_sha256": hashlib.sha256(to_toml(recipe).encode()).hexdigest(),
         "parameters": str(count_parameters(net)),
     }
-    save_model(net, arguments.output / "model.safetensors", metadata)
-    export_onnx(net, arguments.output / "model.onnx", metadata, planes=6, output="cleaned", multiple=8)
-    print(arguments.output / "model.onnx")
-
-
-if __name__ == "__main__":
-    main()
+    save_model(net, run / "model.safetensors", metadata)
+    export_onnx(net, run / "model.onnx", metadata, planes=6, output="cleaned", multiple=8)
+    return run / "model.onnx"

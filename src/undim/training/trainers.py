@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from undim.errors import ConfigError
-from undim.training import exposure, loop
+from undim.training import denoiser, exposure, loop
 from undim.training.config import build, build_from, read_values, recipe_from
 
 # name -> what makes the recipe of TOML values, and what trains by it: (recipe, data, run, resume=, device=) -> model
 TRAINERS: dict[str, tuple[Callable[[Mapping[str, Any]], Any], Callable[..., Path | None]]] = {
     "zero-reference": (recipe_from, loop.train),
     "exposure": (partial(build, exposure.ExposureRecipe), exposure.train),
+    "denoiser": (partial(build, denoiser.DenoiserRecipe), denoiser.train),
 }
 
 
