@@ -46,6 +46,16 @@ MODELS: dict[str, Pretrained] = {
         psnr=18.79,
         ssim=0.781,
     ),
+    "zero-dce-lol": Pretrained(
+        file="zero-dce-lol.onnx",
+        sha256="7327c628f6b1bf23c101e5e19a65af56b5c3b617da85f9122e0a7beb824da473",
+        licence="research use only: no licence is stated for the LOL pictures",
+        training_data="LOL v1 our485, dark pictures only",
+        recipe="zero-dce-lol",
+        parameters=79416,
+        psnr=15.29,
+        ssim=0.736,
+    ),
 }
 
 # What `--denoise learned` loads; it estimates no curve, so it is no choice of `--model`.
