@@ -1,0 +1,67 @@
+"""What a model does to night photographs: clipping, brightness and colour as a table, and sheets to look at.
+
+    python benchmarks/night.py --data ../shared/data/cc0/night [--model undim] [--model M.onnx] [-o DIR]
+
+For each picture and model: the mean, the share of samples at 255 and at 250 and above, and the shift of the mean colour
+(largest change of a channel's mean over the mean of the three). With -o, one PNG for each picture: the input and every
+model's result side by side, long sides of 760 px.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from undim.curves import Image as Pixels
+from undim.enhancer import Enhancer
+from undim.images import decode
+from undim.training.datasets import find_pictures
+
+SIDE = 760
+
+
+def facts(image: Pixels, original: Pixels) -> str:
+    """One line of the table, without its names."""
+    colour, before = (x.mean((0, 1)) / x.mean() for x in (image, original))
+    return (
+        f"{image.mean() / 255:.3f} | {(image == 255).mean():.4f} | {(image >= 250).mean():.4f} "
+        f"| {np.abs(colour - before).max():.3f}"
+    )
+
+
+def side_by_side(pictures: list[Pixels]) -> Image.Image:
+    """Pictures of one size, shrunk to a long side of 760 px, in a row."""
+    small = [Image.fromarray(pixels) for pixels in pictures]
+    for picture in small:
+        picture.thumbnail((SIDE, SIDE))
+    sheet = Image.new("RGB", (sum(picture.width for picture in small), small[0].height))
+    for place, picture in enumerate(small):
+        sheet.paste(picture, (place * picture.width, 0))
+    return sheet
+
+
+def main() -> None:
+    """Print the table and write the sheets."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", action="append", default=[])
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    enhancers = {Path(model).stem: Enhancer(model) for model in arguments.model or ["undim"]}
+    if arguments.output:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+    print("| picture | model | mean | at 255 | 250 and above | colour shift |\n|---|---|---|---|---|---|")
+    for file in find_pictures(arguments.data):
+        original = decode(file).pixels
+        results = {"input": original} | {name: enhancer(original) for name, enhancer in enhancers.items()}
+        for name, image in results.items():
+            print(f"| {file.stem} | {name} | {facts(image, original)} |")
+        if arguments.output:
+            side_by_side(list(results.values())).save(arguments.output / f"{file.stem}.png")
+
+
+if __name__ == "__main__":
+    main()
