@@ -40,3 +40,14 @@ def test_versions_and_machine_are_named() -> None:
     facts = provenance.provenance()
     assert {"undim", "python", "numpy", "pillow", "onnxruntime", "machine", "time"} <= facts.keys()
     assert all(facts.values())
+
+
+def test_onnx_runtime_may_come_under_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = provenance.metadata.version
+
+    def version(name: str) -> str:
+        assert name != "onnxruntime", "onnxruntime-gpu takes its place for CUDA"
+        return known(name)
+
+    monkeypatch.setattr(provenance.metadata, "version", version)
+    assert provenance.libraries()["onnxruntime"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import platform
 import socket
 import subprocess
@@ -12,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,6 +26,8 @@ from standin import write_model
 from test_server import problem
 from undim.enhancer import Enhancer
 from undim.server import Limits
+from undim.server.limits import Workers
+from undim.server.problems import Problem
 
 
 class Slow:
@@ -143,6 +147,47 @@ def test_work_that_takes_too_long_is_given_up(slow: Slow) -> None:
     with running({"slow": slow}, limits=Limits(concurrency=1, queue=4, work_seconds=0.2)) as address:
         problem(httpx.post(f"{address}/enhance", content=picture()), "work-timeout")
         assert places_taken(address) == 0
+
+
+def test_the_thread_that_worked_last_works_next(tmp_path: Path) -> None:
+    threads = []
+
+    class Watched(Slow):
+        def __call__(self, image: np.ndarray, **settings: Any) -> np.ndarray:
+            threads.append(threading.get_ident())
+            return self._enhancer(image, **settings)
+
+    with running({"m": Watched(write_model(tmp_path / "m.onnx"))}, limits=Limits(concurrency=3)) as address:
+        for _ in range(4):
+            assert httpx.post(f"{address}/enhance", content=picture()).status_code == 200
+    assert len(threads) == 4
+    assert len(set(threads)) == 1
+
+
+def test_a_call_that_fails_after_it_was_given_up_frees_its_thread_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    class Request:
+        async def receive(self) -> dict[str, str]:
+            return await asyncio.get_running_loop().create_future()  # the client stays
+
+    def fail(upload: bytes) -> None:
+        time.sleep(0.2)
+        raise ValueError
+
+    async def scenario() -> None:
+        workers, request = Workers(Limits(concurrency=1, work_seconds=0.05)), cast("Any", Request())
+        for _ in range(2):
+            with pytest.raises(Problem, match="no result within"):
+                await workers.run(request, fail, b"")
+            await asyncio.sleep(0.3)
+        workers.close()
+        with pytest.raises(RuntimeError):  # no thread starts any more
+            await workers.run(request, fail, b"")
+        with pytest.raises(RuntimeError):  # nor is the place lost for which none started
+            await workers.run(request, fail, b"")
+
+    asyncio.run(scenario())
+    gc.collect()
+    assert not caplog.records
 
 
 def test_uploads_that_were_given_up_leave_the_memory(slow: Slow) -> None:

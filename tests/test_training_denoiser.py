@@ -136,6 +136,8 @@ def test_patches_come_from_photographs_and_need_some(tmp_path: Path) -> None:
     patches = clean_patches([tmp_path / "grey.png"], patches=11, seed=0)
     assert patches.shape == (11, 3, 96, 96)
     assert (patches == 90).all()
+    Image.fromarray(np.full((100, 140, 3), 90, np.uint8)).save(tmp_path / "small.png")
+    assert (clean_patches([tmp_path / "small.png"], patches=2, seed=0) == 90).all()
 
 
 def test_the_shipped_recipe_loads_and_a_wrong_key_is_named(tmp_path: Path) -> None:
@@ -144,6 +146,8 @@ def test_the_shipped_recipe_loads_and_a_wrong_key_is_named(tmp_path: Path) -> No
     assert recipe.darkening.quality == (75, 98)
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(RECIPE.read_text("utf-8") + "\nblurr = [1, 2]\n", "utf-8")
+    with pytest.raises(ConfigError, match="decay = 0: expected 1 or more"):
+        build(DenoiserRecipe, read_values(RECIPE, ["decay=0"]))
     with pytest.raises(ConfigError, match="blurr"):
         build(DenoiserRecipe, read_values(wrong))
 
@@ -181,6 +185,8 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypat
             train_denoiser(small(9), smooth_patches(), tmp_path / "broken")  # its length may still change
     resumed = train_denoiser(small(4), smooth_patches(), tmp_path / "broken").state_dict()
     assert all(torch.equal(unbroken[key], resumed[key]) for key in unbroken)
+    with pytest.raises(TrainingError, match="other pictures"):
+        train_denoiser(small(4), smooth_patches(), tmp_path / "broken", {"data_fingerprint": "another"})
     with pytest.raises(TrainingError, match="another recipe"):
         train_denoiser(small(5), smooth_patches(), tmp_path / "broken")  # its learning rate has fallen
     assert course(small(5), 4) == course(small(9), 4) != course(small(5), 5)

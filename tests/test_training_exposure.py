@@ -13,6 +13,7 @@ from PIL import Image
 
 from undim.enhancer import Enhancer
 from undim.errors import ConfigError, DataError, TrainingError
+from undim.images import Picture, encode
 from undim.training import trainers
 from undim.training.config import build, read_values
 from undim.training.exposure import (
@@ -160,6 +161,10 @@ def test_the_restraint_keeps_the_order_of_light_in_the_glow_of_a_lamp() -> None:
         ("darkening.stops=[1]", "stops = [1]: expected 2 of float, float"),
         ("darkening.stopps=[1, 2]", "did you mean 'stops'?"),
         ("steps=many", "steps = 'many' is a str; expected int"),
+        ("steps=0", "steps = 0: expected 1 or more"),
+        ("folders=[]", "folders = 0: expected 1 or more"),
+        ("model=DCENett", "did you mean 'DCENet'?"),
+        ("darkening.shot=[0.0, 1e-3]", "darkening.shot = [0.0, 0.001]: expected more than 0"),
         ("trainer=exposures", "trainer = 'exposures'; there are: zero-reference, exposure"),
     ],
 )
@@ -176,16 +181,28 @@ def test_crops_come_from_photographs(tmp_path: Path) -> None:
     assert (crops == 90).all()
 
 
+def test_photographs_of_16_bits_serve_as_well(tmp_path: Path) -> None:
+    picture = Picture(np.full((60, 80, 3), 90 * 257, np.uint16))
+    (tmp_path / "deep.png").write_bytes(encode(picture, "png"))
+    assert (scene_crops([tmp_path / "deep.png"], crops=2, seed=0) == 90).all()
+
+
+def test_three_maps_would_be_one_for_each_channel() -> None:
+    with pytest.raises(ConfigError, match="iterations = 3"):
+        UndimNet(iterations=3)
+
+
 def test_a_recipe_makes_a_run_with_a_model(tmp_path: Path) -> None:
     photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     (tmp_path / "photos").mkdir()
     Image.fromarray(photo).save(tmp_path / "photos" / "noise.png")
-    changes = ["folders=['photos']", "steps=100", "batch=4", "crops=4"]
+    changes = ["folders=['photos']", "steps=105", "batch=4", "crops=4"]
     given = {"resume": False, "device": "auto"}
     run, model = trainers.train(RECIPE, changes, tmp_path, tmp_path / "run", **given)
     assert model == run / "model.onnx"
     assert build(ExposureRecipe, read_values(run / "recipe.toml")).folders == ("photos",)
     assert (run / "log.csv").read_text().startswith("epoch,split,loss,log_error,seconds\n1,train,")
+    assert (run / "log.csv").read_text().count("\n") == 3, "the last steps are logged too"
     assert Enhancer(model)(photo).shape == photo.shape
     assert Enhancer(model).info.parameters == 8008
     with pytest.raises(TrainingError, match="is not empty"):

@@ -193,7 +193,7 @@ def test_a_killed_run_resumes_to_the_same_weights(
 def test_a_run_may_be_made_longer_but_not_shorter_than_it_is(
     recipe: Recipe, data: Path, tmp_path: Path, without_export: None
 ) -> None:
-    shorter = Recipe(**{**vars(recipe), "epochs": 2})
+    shorter = Recipe(**{**vars(recipe), "epochs": 2, "description": "in other words", "expected": {"psnr": 1.0}})
     loop.train(recipe, data, tmp_path / "whole", device="cpu")
     loop.train(shorter, data, tmp_path / "run", device="cpu")
     loop.train(recipe, data, tmp_path / "run", resume=True, device="cpu")

@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
@@ -18,6 +18,7 @@ from undim.enhancer import Enhancer
 from undim.errors import UndimError
 from undim.kernel import thread_count
 from undim.pretrained import DEFAULT, DENOISER, MODELS, Pretrained
+from undim.provenance import libraries
 from undim.runtime import devices
 
 EXTRAS = {"heic": "pillow_heif", "raw": "rawpy", "video": "av", "serve": "starlette", "train": "torch"}
@@ -32,7 +33,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Every finding, in the order in which a reader would ask."""
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "pillow", "onnxruntime"))
+    versions = ", ".join(f"{name} {version}" for name, version in libraries().items())
     absent = [extra for extra, module in EXTRAS.items() if find_spec(module) is None]
     return [
         Finding("undim", f"{__version__} on Python {platform.python_version()}, {platform.platform()}"),

@@ -38,12 +38,23 @@ DEFAULT = "undim"
 MODELS: dict[str, Pretrained] = {
     "undim": Pretrained(
         file="undim.onnx",
-        sha256="7c84a96e61d9ff74d4008c542907410eea65f54a4becdea6501d189afbcca8ac",
+        sha256="9ca089f2e5f4966d9278d39c80467262e95e2e473d1d3fe881eb6afdf67fc7cf",
         licence="Apache-2.0",
         training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
         recipe="undim",
         parameters=8008,
-        psnr=18.79,
+        psnr=18.85,
+        ssim=0.782,
+    ),
+    "undim-lol": Pretrained(
+        file="undim-lol.onnx",
+        sha256="086e51cf8aa1782f014c8316785e64ee3a871e3e9a258efb9ee889b1e99b9d12",
+        licence="research use only: no licence is stated for the LOL pictures",
+        training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light by as many stops as "
+        "LOL v1's dark training pictures",
+        recipe="undim-lol",
+        parameters=8008,
+        psnr=19.40,
         ssim=0.781,
     ),
     "zero-dce-lol": Pretrained(

@@ -16,15 +16,22 @@ from undim import __version__
 
 def provenance() -> dict[str, str]:
     """What a reader needs to repeat a measurement, in words."""
-    libraries = ("numpy", "pillow", "onnxruntime")
     return {
         "undim": __version__,
         "commit": commit() or "not run from a checkout",
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in libraries},
+        **libraries(),
         "machine": f"{platform.platform()}, {_processor()}, {os.cpu_count()} cores",
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def libraries() -> dict[str, str]:
+    """The versions of what every enhancement goes through."""
+    # ONNX Runtime is asked itself: it comes as onnxruntime or, for CUDA, as onnxruntime-gpu.
+    import onnxruntime  # type: ignore[import-untyped]
+
+    return {**{name: metadata.version(name) for name in ("numpy", "pillow")}, "onnxruntime": onnxruntime.__version__}
 
 
 def fingerprint(paths: Iterable[Path]) -> str:

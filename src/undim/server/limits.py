@@ -20,8 +20,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Limits:
     """Each bound has its own answer (see `undim.server.problems`). They bound the memory of the server:
-    `(concurrency + queue) * body_bytes` for uploads, about `12 * concurrency * pixels` bytes for work, and for
-    answers that are read slowly `connections` times their size."""
+    `(concurrency + queue) * body_bytes` for uploads, for work about `concurrency * pixels` times 14 bytes (28 where
+    WebP is written, 45 for AVIF), and for answers that are read slowly `connections` times their size."""
 
     body_bytes: int = 64_000_000
     pixels: int = 64_000_000
@@ -106,8 +106,18 @@ class Workers:
 
     async def _call(self, function: Callable[[bytes], T], upload: bytes) -> T:
         thread = await self._idle.get()
-        result = asyncio.get_running_loop().run_in_executor(thread, function, upload)
-        result.add_done_callback(lambda _: self._idle.put_nowait(thread))
+        try:
+            result = asyncio.get_running_loop().run_in_executor(thread, function, upload)
+        except RuntimeError:  # no thread could be started
+            self._idle.put_nowait(thread)
+            raise
+
+        def done(result: asyncio.Future[T]) -> None:
+            self._idle.put_nowait(thread)
+            if not result.cancelled():
+                result.exception()  # is seen here, should nobody wait for it any more
+
+        result.add_done_callback(done)
         return await asyncio.shield(result)  # a thread that works is not idle, whoever left
 
     def close(self) -> None:

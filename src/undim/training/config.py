@@ -70,25 +70,24 @@ class Recipe:
     expected: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _one_of("model", self.model, MODELS)
-        _one_of("initialisation", self.initialisation, INITIALISATIONS)
-        _one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
-        for key in ("iterations", "width", "epochs", "batch"):
-            _at_least(1, key, getattr(self, key))
-        for key in ("learning_rate", "weight_decay", "gradient_clip", "exposure_jitter", "crop"):
-            _at_least(0, key, getattr(self, key))
+        one_of("model", self.model, MODELS)
+        one_of("initialisation", self.initialisation, INITIALISATIONS)
+        one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
+        at_least(1, **{key: getattr(self, key) for key in ("iterations", "width", "epochs", "batch")})
+        at_least(0, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
+        at_least(0, gradient_clip=self.gradient_clip, exposure_jitter=self.exposure_jitter, crop=self.crop)
         if self.crop > self.image_size:
             raise ConfigError(f"crop = {self.crop} is larger than image_size = {self.image_size}")
-        _at_least(_SMALLEST, "crop" if self.crop else "image_size", self.crop or self.image_size)
+        at_least(_SMALLEST, **{"crop" if self.crop else "image_size": self.crop or self.image_size})
         for key in ("train", "validation"):
             parse_slice(key, getattr(self, key))
         if not self.losses:
             raise ConfigError(f"recipe {self.name!r} names no losses; there are: {', '.join(LOSSES)}")
         for name, options in self.losses.items():
-            _one_of("losses", name, LOSSES)
+            one_of("losses", name, LOSSES)
             kinds = {k: v for k, v in typing.get_type_hints(LOSSES[name]).items() if v in (int, float)}
             for option, value in options.items():
-                _one_of(f"losses.{name}", option, kinds.keys() | {"weight"})
+                one_of(f"losses.{name}", option, kinds.keys() | {"weight"})
                 if kinds.get(option) is int and type(value) is not int:
                     raise ConfigError(f"losses.{name}.{option} = {value!r}: expected a whole number")
             if "weight" not in options:
@@ -152,7 +151,7 @@ def build(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
     """Fill a dataclass from parsed TOML: every key known, every value of its type, a list for a tuple."""
     kinds, made = typing.get_type_hints(kind), {}
     for key, value in values.items():
-        _one_of("key", key, kinds)
+        one_of("key", key, kinds)
         wanted = typing.get_origin(kinds[key]) or kinds[key]
         if wanted is float and type(value) is int:
             value = float(value)
@@ -205,12 +204,15 @@ def _change(values: dict[str, Any], change: str) -> None:
     values[last] = value
 
 
-def _at_least(least: int, key: str, value: float) -> None:
-    if not least <= value < math.inf:
-        raise ConfigError(f"{key} = {value}: expected {least} or more")
+def at_least(least: int, **values: float) -> None:
+    """Refuse a recipe's values below `least`, and those that are no numbers."""
+    for key, value in values.items():
+        if not least <= value < math.inf:
+            raise ConfigError(f"{key} = {value}: expected {least} or more")
 
 
-def _one_of(what: str, name: str, known: Collection[str]) -> None:
+def one_of(what: str, name: str, known: Collection[str]) -> None:
+    """Refuse a name that is not known, with the nearest that is."""
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."

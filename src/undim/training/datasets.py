@@ -77,15 +77,16 @@ def _decode_all(files: Sequence[Path], size: int, store: Path) -> None:
     with tempfile.NamedTemporaryFile(dir=store.parent, prefix=f".{store.name}.", delete=False) as file:
         try:
             with ThreadPoolExecutor() as pool:
-                for pixels in pool.map(lambda path: _decode(path, size), files):
-                    file.write(pixels.tobytes())
+                for picture in pool.map(photograph, files):
+                    file.write(picture.resize((size, size), Image.Resampling.BILINEAR).tobytes())
             file.close()
             Path(file.name).replace(store)
         finally:
             Path(file.name).unlink(missing_ok=True)
 
 
-def _decode(path: Path, size: int) -> Pixels:
+def photograph(path: Path) -> Image.Image:
+    """A picture file, of whatever depth, in 8 bits."""
     try:
         pixels = decode(path).pixels
     except InputError as error:
@@ -94,7 +95,7 @@ def _decode(path: Path, size: int) -> Pixels:
         pixels = np.round(pixels / 257).astype(np.uint8)
     elif pixels.dtype == np.float32:
         pixels = np.round(pixels * 255).astype(np.uint8)
-    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
+    return Image.fromarray(pixels)
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,10 @@ from tqdm import trange
 
 import undim
 from undim.errors import DeviceError, TrainingError
-from undim.images import decode
 from undim.provenance import fingerprint
 from undim.training.checkpoints import save_model
-from undim.training.config import to_toml
-from undim.training.datasets import find_pictures
+from undim.training.config import at_least, one_of, to_toml
+from undim.training.datasets import find_pictures, photograph
 from undim.training.export import export_onnx
 from undim.training.models import MODELS, count_parameters, enhance
 from undim.training.record import Record
@@ -64,6 +63,14 @@ class ExposureRecipe:
     seed: int = 0
     darkening: Darkening = dataclasses.field(default_factory=Darkening)
 
+    def __post_init__(self) -> None:
+        one_of("model", self.model, MODELS)
+        for key in ("iterations", "width", "maps_size", "crops", "batch", "steps"):
+            at_least(1, **{key: getattr(self, key)})
+        at_least(0, learning_rate=self.learning_rate, weight_decay=self.weight_decay, scene_stops=self.scene_stops)
+        at_least(0, well_lit=self.well_lit, lamps=self.lamps)
+        at_least(1, folders=len(self.folders))
+
     @property
     def well_lit_count(self) -> int:
         """How many pictures of a batch are well lit: the first ones."""
@@ -75,7 +82,7 @@ def scene_crops(files: Iterable[Path], crops: int, seed: int) -> Tensor:
     random = np.random.default_rng(seed)
     found = []
     for file in files:
-        photo = Image.fromarray(decode(file).pixels)
+        photo = photograph(file)
         photo.thumbnail((640, 640), Image.Resampling.LANCZOS)
         for i in range(crops):
             shrink, aspect = random.uniform(0.35, 1), np.exp(random.uniform(-0.3, 0.3))
@@ -111,7 +118,8 @@ def train_exposure(
     """Minimise the mean over pictures of log(mean squared error + floor), which is their PSNR up to a best one.
 
     The floor stands at 30 dB for dark captures and at 35 dB for well-lit pictures. `report` is called after every 100
-    steps with how often that was, the mean loss and the seconds taken. The net is left in evaluation mode.
+    steps, and after the last, with how often that was, the mean loss and the seconds taken. The net is left in
+    evaluation mode.
     """
     torch.manual_seed(recipe.seed)  # of dropout
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -132,8 +140,8 @@ def train_exposure(
         optimizer.step()
         schedule.step()
         total += loss.item()
-        if report and (step + 1) % EPOCH == 0:
-            report((step + 1) // EPOCH, total / EPOCH, time.monotonic() - start)
+        if report and ((step + 1) % EPOCH == 0 or step + 1 == recipe.steps):
+            report(step // EPOCH + 1, total / (step % EPOCH + 1), time.monotonic() - start)
             start, total = time.monotonic(), 0.0
     net.eval()
 

@@ -166,7 +166,8 @@ def _restore(
     """Fill model and optimiser from a checkpoint of this recipe and data; returns the number of epochs done."""
     state = load_checkpoint(checkpoint, model, optimizer)
     before = recipe_from(tomllib.loads(state["recipe"]))
-    if dataclasses.replace(before, epochs=recipe.epochs) != recipe:
+    words = {"description": recipe.description, "expected": recipe.expected}  # change nothing in a run
+    if dataclasses.replace(before, epochs=recipe.epochs, **words) != recipe:  # type: ignore[arg-type]
         raise TrainingError(f"{checkpoint} was made by another recipe; only epochs may differ. Start a new run")
     if state["fingerprint"] != fingerprint:
         raise TrainingError(f"{checkpoint} was made with other pictures; start a new run")

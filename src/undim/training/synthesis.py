@@ -22,6 +22,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from undim.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Darkening:
@@ -30,7 +32,7 @@ class Darkening:
     Attributes:
         stops: how much less light than the photograph had, in exposure values.
         contrast: exponent p of the camera's tone curve; 1 is plain sRGB.
-        cast: standard deviation of the log2 white-balance gains of red and blue.
+        cast: standard deviation of the log2 gain of each channel; all are then divided by green's.
         flare: largest black-level error, either sign, as a fraction of clipping times the exposure's gain.
         shot: variance of shot noise per unit of signal (log-uniform).
         read: ratio of the read noise's standard deviation to sqrt(shot) (log-uniform).
@@ -50,6 +52,11 @@ class Darkening:
     jpeg: float = 0.5
     quality: tuple[int, int] = (75, 98)
     subsampled: float = 0.0
+
+    def __post_init__(self) -> None:
+        for key in ("contrast", "shot", "read"):  # of which the reciprocal or the logarithm is taken
+            if min(getattr(self, key)) <= 0:
+                raise ConfigError(f"darkening.{key} = {list(getattr(self, key))}: expected more than 0")
 
 
 def srgb_to_linear(v: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from undim.errors import ConfigError
+
 BINS = 16
 DARKEST, BRIGHTEST = 0.006, 0.95  # first and last level of the distribution functions: about 1.5 and 242 of 255
 TOE = 0.004  # about one 8-bit level: below it, logarithms of samples say nothing
@@ -64,7 +66,7 @@ def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
     to 0.85, the factor is the strength at which the curve gives y + h (wanted - y), found by linear interpolation
     between 9 strengths. It is exactly 1 where nothing is restrained, as in every picture without bright places.
     """
-    strengths = torch.linspace(0, 1, STRENGTHS + 1)[:, None, None]
+    strengths = torch.linspace(0, 1, STRENGTHS + 1, device=light.device)[:, None, None]
     steps = light * torch.ones_like(strengths)  # (B, 9, H, W)
     for k in range(numbers.shape[1]):
         steps = steps + numbers[:, k, None, None, None] * strengths * steps * (1 - steps)
@@ -89,6 +91,8 @@ class UndimNet(nn.Module):
 
     def __init__(self, *, iterations: int = 8, width: int = 64) -> None:
         super().__init__()
+        if iterations == 3:
+            raise ConfigError("iterations = 3: three maps would be read as one for each channel; take 2 or 4")
         self.iterations = iterations
         self.profile = LightProfile()
         last = nn.Linear(width, iterations)
