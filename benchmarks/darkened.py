@@ -3,8 +3,9 @@
     python benchmarks/darkened.py --data ../shared/data -o /tmp/darkened
     undim evaluate --data /tmp/darkened
 
-Each of the CC0 and Kodak photographs and five of scikit-image's is darkened twice, by 2 to 3.5 and by 3.5 to 5 stops,
-at a long side of 384 px (`undim.training.synthesis`, docs/experiments.md). Seeded: the set is the same everywhere.
+Each of the CC0 and Kodak photographs and five of scikit-image's is darkened twice, by 2 to 3.5 and by 3.5 to 5 stops
+(or once for every `--stops LOW HIGH`), at a long side of 384 px (`undim.training.synthesis`, docs/experiments.md).
+Seeded: the set is the same everywhere.
 """
 
 from __future__ import annotations
@@ -54,13 +55,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--stops", type=float, nargs=2, action="append", metavar=("LOW", "HIGH"))
     arguments = parser.parse_args()
     generator = torch.Generator().manual_seed(2024)
     for photo in photographs(arguments.data):
         clean = read(photo)
-        for stops in ((2.0, 3.5), (3.5, 5.0)):
-            dark, _ = darken(clean, Darkening(stops=stops), generator)
-            name = f"{photo.parent.name}-{photo.stem}-{stops[0]:g}.png"
+        for low, high in arguments.stops or ((2.0, 3.5), (3.5, 5.0)):
+            dark, _ = darken(clean, Darkening(stops=(low, high)), generator)
+            name = f"{photo.parent.name}-{photo.stem}-{low:g}.png"
             write(dark, arguments.output / "low" / name)
             write(clean, arguments.output / "high" / name)
 

@@ -4,7 +4,7 @@
 
 For each picture and model: the mean, the share of samples at 255 and at 250 and above, and the shift of the mean colour
 (largest change of a channel's mean over the mean of the three). With -o, one PNG for each picture: the input and every
-model's result side by side, long sides of 760 px.
+model's result side by side, long sides of 760 px, and all.jpg, a contact sheet of them.
 """
 
 from __future__ import annotations
@@ -43,6 +43,21 @@ def side_by_side(pictures: list[Pixels]) -> Image.Image:
     return sheet
 
 
+def contact_sheet(rows: list[Image.Image], width: int = 750) -> Image.Image:
+    """Rows scaled to one width, in two columns of about the same height."""
+    columns: tuple[list[Image.Image], ...] = ([], [])
+    for row in rows:
+        scaled = row.resize((width, round(row.height * width / row.width)))
+        min(columns, key=lambda column: sum(one.height for one in column)).append(scaled)
+    sheet = Image.new("RGB", (2 * width, max(sum(one.height for one in column) for column in columns)), "white")
+    for i, column in enumerate(columns):
+        top = 0
+        for one in column:
+            sheet.paste(one, (i * width, top))
+            top += one.height
+    return sheet
+
+
 def main() -> None:
     """Print the table and write the sheets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -53,6 +68,7 @@ def main() -> None:
     enhancers = {Path(model).stem: Enhancer(model) for model in arguments.model or ["undim"]}
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
+    sheets = []
     print("| picture | model | mean | at 255 | 250 and above | colour shift |\n|---|---|---|---|---|---|")
     for file in find_pictures(arguments.data):
         original = decode(file).pixels
@@ -60,7 +76,10 @@ def main() -> None:
         for name, image in results.items():
             print(f"| {file.stem} | {name} | {facts(image, original)} |")
         if arguments.output:
-            side_by_side(list(results.values())).save(arguments.output / f"{file.stem}.png")
+            sheets.append(side_by_side(list(results.values())))
+            sheets[-1].save(arguments.output / f"{file.stem}.png")
+    if sheets:
+        contact_sheet(sheets).save(arguments.output / "all.jpg", quality=85)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -193,6 +194,9 @@ def test_the_input_is_never_overwritten(enhancer: Enhancer, tmp_path: Path) -> N
 def test_the_module_function_is_the_enhancer(tmp_path: Path) -> None:
     model = write_model(tmp_path / "m.onnx")
     image = dark()
+    np.testing.assert_array_equal(undim.enhance(image, model=model), Enhancer(model)(image))
+    write_model(model, depth=2)
+    os.utime(model, ns=(0, 0))  # trained anew at another time
     np.testing.assert_array_equal(undim.enhance(image, model=model), Enhancer(model)(image))
 
 

@@ -3,7 +3,8 @@
     image -> [denoise] -> thumbnail -> network -> curve maps -> the curve at full resolution -> [learned denoiser]
 
 Curve maps are smooth, so they are estimated on a thumbnail (area average, long side `maps`) and applied to
-every pixel of the image; `maps="full"` estimates at the image's own size instead, tile by tile.
+every pixel of the image; `maps="full"` estimates at the image's own size instead, tile by
+tile with the nets of Zero-DCE, which see no further than 7 px, and at once with others.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from undim.curves import Float32, Image, apply_curves, check_image, to_unit
 from undim.denoise import estimate_noise, filter_and_apply, matched_eps
 from undim.denoiser import LearnedDenoiser
 from undim.errors import InputError, OutputError
-from undim.pretrained import DEFAULT
+from undim.pretrained import DEFAULT, model_path
 from undim.runtime import CurveEstimator
 from undim.sampling import Tile, thumbnail, tiles
 
 # How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the whole picture.
 REACH = {"DCENet": 7, "DCENetPP": 7}
 BRIGHTNESS, COLOUR = 0.5, 2.0  # times the filter's eps: in colour, noise shows more and detail less
-QUANTISATION = 1 / 12 / 255**2  # the variance that rounding to 8 bits adds: below it there is nothing to filter
+QUANTISATION = 1 / 12 / 255**2  # the variance that rounding to 8 bits adds: a smaller eps filters nothing that shows
 
 Denoise = float | Literal["auto", "off", "learned"]
 Picture = TypeVar("Picture", bytes, Image, PIL.Image.Image)
@@ -115,9 +116,11 @@ class Enhancer:
         check_image(image)
         if self.maps != "full":
             return self._estimator(thumbnail(image, self.maps))
-        parts = [(tile, self._estimator(to_unit(image[tile.around]))) for tile in self._tiles(image)]
-        whole = np.empty((parts[0][1].shape[0], *image.shape[:2]), np.float32)
-        for tile, maps in parts:
+        whole = np.empty((0, *image.shape[:2]), np.float32)
+        for tile in self._tiles(image):
+            maps = self._estimator(to_unit(image[tile.around]))
+            if not len(whole):
+                whole = np.empty((len(maps), *image.shape[:2]), np.float32)
             whole[:, *tile.core] = maps[:, *tile.inner]
         return whole
 
@@ -170,20 +173,23 @@ class Enhancer:
         small = thumbnail(image, self.info.maps_size if self.maps == "full" else self.maps)
         curve_maps = self._estimator(small)
         added = self._added(small, curve_maps, strength)
-        filtered = self._brighten(image, curve_maps, strength, self._filter_eps(image, denoise, added))
+        eps = self._filter_eps(image, denoise, added)
         if denoise != "learned":
-            return filtered
-        return self._denoiser(self._brighten(image, curve_maps, strength, 0.0), filtered, added)
+            return self._brighten(image, curve_maps, strength, eps)[0]
+        filtered, plain = self._brighten(image, curve_maps, strength, eps, 0.0)
+        return self._denoiser(plain, filtered, added)
 
-    def _brighten(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
+    def _brighten(self, image: Image, curve_maps: Float32, strength: float, *filters: float) -> list[Image]:
+        """The image brightened, once for the eps of each filter."""
         if self.maps != "full":
-            return self._walk(image, curve_maps, strength, eps)
-        enhanced = np.empty_like(image)
+            return [self._walk(image, curve_maps, strength, eps) for eps in filters]
+        results = [np.empty_like(image) for _ in filters]
         for tile in self._tiles(image):
             around = image[tile.around]
-            bright = self._walk(around, self._estimator(to_unit(around)), strength, eps)
-            enhanced[tile.core] = bright[tile.inner]
-        return enhanced
+            own_maps = self._estimator(to_unit(around))
+            for enhanced, eps in zip(results, filters, strict=True):
+                enhanced[tile.core] = self._walk(around, own_maps, strength, eps)[tile.inner]
+        return results
 
 
 @overload
@@ -208,7 +214,11 @@ def enhance(
     output: str | Path | None = None,
 ) -> Any:
     """Enhance one picture; the model stays loaded for the next. The arguments are those of `Enhancer`."""
-    return _enhancer(model)(image, strength=strength, denoise=denoise, output=output)
+    written = model_path(model).stat().st_mtime_ns
+    return _enhancer(model, written)(image, strength=strength, denoise=denoise, output=output)
 
 
-_enhancer = lru_cache(maxsize=4)(Enhancer)
+@lru_cache(maxsize=4)
+def _enhancer(model: str | Path, written: int) -> Enhancer:
+    """An enhancer for a model's file as it was written at that time: a net trained anew is another one."""
+    return Enhancer(model)
