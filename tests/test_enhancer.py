@@ -123,10 +123,14 @@ def test_auto_leaves_a_picture_alone_that_has_no_noise_or_is_hardly_brightened(e
 def test_a_filter_too_weak_to_matter_is_none(enhancer: Enhancer) -> None:
     image = dark()
     np.testing.assert_array_equal(enhancer(image, denoise=1e-45), enhancer(image, denoise="off"))
+    np.testing.assert_array_equal(enhancer(image, denoise=np.float32(0.5)), enhancer(image, denoise=0.5))
     assert (enhancer(image, denoise=0.1) != enhancer(image, denoise="off")).any()
 
 
-@pytest.mark.parametrize("wrong", [{"strength": -0.1}, {"strength": 2}, {"denoise": 1.1}, {"denoise": "much"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"strength": -0.1}, {"strength": 2}, {"denoise": 1.1}, {"denoise": "much"}, {"denoise": "much", "strength": 0}],
+)
 def test_arguments_out_of_range_are_refused(enhancer: Enhancer, wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="expected"):
         enhancer(dark(), **wrong)

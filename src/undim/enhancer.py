@@ -155,12 +155,8 @@ class Enhancer:
         """
         if denoise in ("auto", "learned"):
             eps = matched_eps(estimate_noise(image)) * added
-        elif denoise == "off":
-            eps = 0.0
-        elif isinstance(denoise, int | float) and 0 <= denoise <= 1:
-            eps = 4e-4 * denoise
         else:
-            raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off', 'learned' or a number from 0 to 1")
+            eps = 0.0 if denoise == "off" else 4e-4 * float(denoise)
         return eps if eps > QUANTISATION else 0.0
 
     def _tiles(self, image: Image) -> Iterator[Tile]:
@@ -168,6 +164,9 @@ class Enhancer:
 
     def _enhance(self, image: Image, strength: float, denoise: Denoise) -> Image:
         check_image(image)
+        number = isinstance(denoise, int | float | np.number) and 0 <= denoise <= 1
+        if not (number or denoise in ("auto", "off", "learned")):
+            raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off', 'learned' or a number from 0 to 1")
         if strength == 0:
             return image.copy()
         small = thumbnail(image, self.info.maps_size if self.maps == "full" else self.maps)

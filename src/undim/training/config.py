@@ -32,15 +32,21 @@ _SMALLEST = 16  # side of a training picture: the losses look at regions of up t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """One run.  Pictures are counted in the numeric order of their file names; slices are Python's `start:stop`."""
+class RecipeHead:
+    """What a recipe of any trainer says: which it is for, and what its weights are, once they ship."""
 
     name: str
     description: str
-    trainer: str = "zero-reference"
-    # what the weights are, once they ship
+    trainer: str
     training_data: str
     licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(RecipeHead):
+    """One run.  Pictures are counted in the numeric order of their file names; slices are Python's `start:stop`."""
+
+    trainer: str = "zero-reference"
     # model
     model: str = "DCENet"
     iterations: int = 8

@@ -11,7 +11,6 @@ five minutes for 4,000 steps. An interrupted run goes on where its checkpoint st
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import time
 from collections.abc import Iterable, Mapping
@@ -25,17 +24,16 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 from tqdm import tqdm
 
-import undim
 from undim.curves import apply_curves
 from undim.denoise import estimate_noise, filter_and_apply, matched_eps
 from undim.errors import DeviceError, TrainingError
 from undim.provenance import fingerprint
 from undim.training.checkpoints import load_checkpoint, save_checkpoint, save_model
-from undim.training.config import at_least, to_toml
+from undim.training.config import RecipeHead, at_least
 from undim.training.datasets import find_pictures, photograph
 from undim.training.denoiser_net import DenoiserNet
-from undim.training.export import export_onnx
-from undim.training.models import count_parameters, enhance
+from undim.training.export import export_onnx, model_metadata
+from undim.training.models import enhance
 from undim.training.record import Record
 from undim.training.synthesis import Darkening, darken, gaussian_blur
 from undim.training.workers import keep_freed_memory, use_bfloat16
@@ -45,14 +43,10 @@ CHAPTER = 500  # steps between checkpoints; each chapter's randomness is drawn a
 
 
 @dataclass(frozen=True, kw_only=True)
-class DenoiserRecipe:
+class DenoiserRecipe(RecipeHead):
     """One run. `folders` lie below the data folder; `darkening` holds the ranges of `Darkening` that differ."""
 
-    name: str
-    description: str
     trainer: str = "denoiser"
-    training_data: str
-    licence: str
     folders: tuple[str, ...]
     widths: tuple[int, int, int] = (24, 32, 48)
     patches: int = 100  # of every photograph
@@ -246,15 +240,7 @@ def train(
     files = [file for folder in recipe.folders for file in find_pictures(data, folder)]
     sources = {"device": "cpu", "data_fingerprint": fingerprint(files), "pictures": len(files)}
     net = train_denoiser(recipe, clean_patches(files, recipe.patches, recipe.seed), run, sources)
-    metadata = {
-        **{key: getattr(recipe, key) for key in ("name", "training_data", "licence")},
-        "version": undim.__version__,
-        "model": "DenoiserNet",
-        "widths": " ".join(map(str, recipe.widths)),
-        "recipe": recipe.name,
-        "recipe_sha256": hashlib.sha256(to_toml(recipe).encode()).hexdigest(),
-        "parameters": str(count_parameters(net)),
-    }
+    metadata = model_metadata(recipe, net, model="DenoiserNet", widths=" ".join(map(str, recipe.widths)))
     save_model(net, run / "model.safetensors", metadata)
     export_onnx(net, run / "model.onnx", metadata, planes=6, output="cleaned", multiple=8)
     return run / "model.onnx"

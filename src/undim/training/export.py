@@ -18,27 +18,27 @@ from torch import nn
 import undim
 from undim.errors import ModelError
 from undim.images import write_atomically
-from undim.training.config import Recipe, to_toml
+from undim.training.config import RecipeHead, to_toml
 from undim.training.models import count_parameters
 
 # Largest difference between the net and its ONNX file that is accepted, of curve maps in [-1, 1] and samples in [0, 1].
 TOLERANCE = 1e-4
 
 
-def model_metadata(recipe: Recipe, model: nn.Module) -> dict[str, str]:
-    """What a model file says of itself (the contract of `undim.runtime.ModelInfo`, and what rebuilds the net)."""
+def model_metadata(recipe: RecipeHead, net: nn.Module, **facts: str) -> dict[str, str]:
+    """What a model file says of itself: where it comes from, and the `facts` that rebuild and use the net.
+
+    Those of a net that estimates curve maps are model, iterations, width and maps_size (`undim.runtime.ModelInfo`).
+    """
     return {
+        **facts,
         "name": recipe.name,
         "version": undim.__version__,
-        "model": recipe.model,
-        "iterations": str(recipe.iterations),
-        "width": str(recipe.width),
-        "maps_size": str(recipe.image_size),
         "recipe": recipe.name,
         "recipe_sha256": hashlib.sha256(to_toml(recipe).encode()).hexdigest(),
         "training_data": recipe.training_data,
         "licence": recipe.licence,
-        "parameters": str(count_parameters(model)),
+        "parameters": str(count_parameters(net)),
     }
 
 

@@ -9,7 +9,6 @@ run a few minutes on one core. No dark photograph, and no picture of a benchmark
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,14 +20,13 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import trange
 
-import undim
 from undim.errors import DeviceError, TrainingError
 from undim.provenance import fingerprint
 from undim.training.checkpoints import save_model
-from undim.training.config import at_least, one_of, to_toml
+from undim.training.config import RecipeHead, at_least, one_of
 from undim.training.datasets import find_pictures, photograph
-from undim.training.export import export_onnx
-from undim.training.models import MODELS, count_parameters, enhance
+from undim.training.export import export_onnx, model_metadata
+from undim.training.models import MODELS, enhance
 from undim.training.record import Record
 from undim.training.synthesis import Darkening, darken, lamp_light
 
@@ -39,14 +37,10 @@ WELL_LIT_FLOOR = 3e-4  # 35 dB, of pictures that are to stay as they are
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExposureRecipe:
+class ExposureRecipe(RecipeHead):
     """One run. `folders` lie below the data folder; `darkening` holds the ranges of `Darkening` that differ."""
 
-    name: str
-    description: str
     trainer: str = "exposure"
-    training_data: str
-    licence: str
     folders: tuple[str, ...]
     model: str = "UndimNet"
     iterations: int = 8
@@ -172,14 +166,8 @@ def train(
             scene_crops(files, recipe.crops, recipe.seed),
             lambda epoch, loss, seconds: record.write(epoch, "train", torch.tensor([loss]), seconds),
         )
-    metadata = {
-        **{key: str(getattr(recipe, key)) for key in ("name", "model", "iterations", "width", "maps_size")},
-        **{key: getattr(recipe, key) for key in ("training_data", "licence")},
-        "version": undim.__version__,
-        "recipe": recipe.name,
-        "recipe_sha256": hashlib.sha256(to_toml(recipe).encode()).hexdigest(),
-        "parameters": str(count_parameters(net)),
-    }
+    facts = {key: str(getattr(recipe, key)) for key in ("model", "iterations", "width", "maps_size")}
+    metadata = model_metadata(recipe, net, **facts)
     save_model(net, run / "model.safetensors", metadata)
     export_onnx(net, run / "model.onnx", metadata)
     return run / "model.onnx"

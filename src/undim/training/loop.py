@@ -113,7 +113,8 @@ def train(
                     save_checkpoint(checkpoint, model, optimizer, state)
         if not workers.first:
             return None
-        metadata = model_metadata(recipe, model)
+        facts = {"model": recipe.model, "iterations": str(recipe.iterations), "width": str(recipe.width)}
+        metadata = model_metadata(recipe, model, **facts, maps_size=str(recipe.image_size))
         save_model(model, run / "model.safetensors", metadata)
         export_onnx(model.cpu(), run / "model.onnx", metadata)
         return run / "model.onnx"
