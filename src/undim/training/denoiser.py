@@ -180,7 +180,7 @@ def train_denoiser(
         begin = int(state["step"])
         if state["recipe"] != course(recipe, begin):
             raise TrainingError(f"{checkpoint} was made by another recipe; choose another -o")
-        if state["fingerprint"] != pictures:
+        if state.get("fingerprint") != pictures:
             raise TrainingError(f"{checkpoint} was made with other pictures; choose another -o")
     bfloat16 = use_bfloat16("auto", torch.device("cpu"))
     generator = torch.Generator()
