@@ -18,11 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from undim.curves import Image
+from ablations import Pairs, read_pairs
 from undim.enhancer import Enhancer
-from undim.images import decode
 from undim.metrics import psnr, ssim
-from undim.pairs import find_items
 from undim.sampling import thumbnail
 from undim.training.export import export_onnx
 from undim.training.exposure import FLOOR, SIDE
@@ -30,16 +28,6 @@ from undim.training.models import enhance
 from undim.training.undim_net import UndimNet
 
 FOLDS = 5
-Pairs = list[tuple[Image, Image]]
-
-
-def read_pairs(folder: Path) -> Pairs:
-    """(low, reference) of a folder with low/ and high/."""
-    found = []
-    for item in find_items(folder):
-        assert item.reference is not None
-        found.append((decode(item.input).pixels, decode(item.reference).pixels))
-    return found
 
 
 def train(low: Tensor, reference: Tensor, steps: int, seed: int) -> UndimNet:
@@ -76,7 +64,7 @@ def main() -> None:
     parser.add_argument("--lol", type=Path, required=True, help="the folder of our485-256 and eval15")
     parser.add_argument("--steps", type=int, default=1500)
     given = parser.parse_args()
-    pairs = read_pairs(given.lol / "our485-256")
+    pairs = read_pairs(given.lol / "our485-256", every=1)
     small = [torch.from_numpy(np.stack([thumbnail(pair[i], SIDE) for pair in pairs])).movedim(3, 1) for i in (0, 1)]
     fold = np.random.default_rng(0).permutation(len(pairs)) % FOLDS
     held_out, seen = [], []
@@ -85,7 +73,7 @@ def main() -> None:
         net = train(small[0][inside], small[1][inside], given.steps, seed=k)
         held_out.append(measure(net, [pair for pair, f in zip(pairs, fold, strict=True) if f == k]))
         seen.append(measure(net, [pair for pair, f in zip(pairs, fold, strict=True) if f == (k + 1) % FOLDS]))
-    last = measure(train(*small, given.steps, seed=0), read_pairs(given.lol / "eval15"))
+    last = measure(train(*small, given.steps, seed=0), read_pairs(given.lol / "eval15", every=1))
     for name, scores in (("our485, held out", np.concatenate(held_out)), ("our485, seen", np.concatenate(seen))):
         print(f"{name}: {scores[:, 0].mean():.2f} dB / {scores[:, 1].mean():.3f}")
     error = last[:, 0].std(ddof=1) / len(last) ** 0.5
