@@ -23,20 +23,23 @@ struct Position {
 };
 
 // The curve maps, expanded to the width of a tile once per map row, not once per image row: between two map rows the
-// coefficients of an image row are base + f * slope.
-struct Curves {
+// coefficients of an image row are base + weight * slope. Lanes are the samples of a pixel that lie side by side: 3 in
+// rows of RGB, 1 in planes. `rows` of coefficients: one for each step, times the channels of the maps in planes.
+template <Index lanes>
+struct Coefficients {
     const Job& job;
-    Index pixels, width;          // of the tile; width in samples
-    Index map_row = -1;           // the one that base holds
-    float *base, *slope;          // (steps, width) each
-    float* weight;                // of each pixel, between its two map columns
+    Index pixels, width, rows;  // of the tile; width in samples
+    Index map_row = -1;         // the one that base holds
+    float *base, *slope;        // (rows, width) each
+    float* across;              // weight of each pixel's second map column
     Index *run_end, *run_column;  // runs of pixels that lie between the same two map columns
     Index runs = 0;
 
-    Curves(const Job& j, Index n, Arena& arena) : job(j), pixels(n), width(3 * n) {
-        base = arena.take<float>(job.steps * width);
-        slope = arena.take<float>(job.steps * width);
-        weight = arena.take<float>(pixels);
+    Coefficients(const Job& j, Index n, Arena& arena)
+        : job(j), pixels(n), width(lanes * n), rows(j.steps * (lanes == 1 ? j.map_channels : 1)) {
+        base = arena.take<float>(rows * width);
+        slope = arena.take<float>(rows * width);
+        across = arena.take<float>(pixels);
         run_end = arena.take<Index>(pixels);
         run_column = arena.take<Index>(pixels);
     }
@@ -44,7 +47,7 @@ struct Curves {
     void start_at(Index left) {
         for (Index x = 0; x < pixels; ++x) {
             const Position p(left + x, job.width, job.map_width);
-            weight[x] = p.weight;
+            across[x] = p.weight;
             if (runs == 0 || run_column[runs - 1] != p.lower) run_column[runs++] = p.lower;
             run_end[runs - 1] = x + 1;
         }
@@ -52,48 +55,70 @@ struct Curves {
 
     // base moves on by slope, and slope becomes the way from there to map row `row`.
     void advance_to(Index row) {
-        for (Index j = 0; j < job.steps * width; ++j) base[j] += slope[j];
-        const Index plane = job.map_height * job.map_width;
-        const Index next_channel = job.map_channels == 3 ? plane : 0;
-        for (Index k = 0; k < job.steps; ++k) {
-            const float* map = job.maps + k * job.map_channels * plane + row * job.map_width;
+        for (Index j = 0; j < rows * width; ++j) base[j] += slope[j];
+        const Index plane = job.map_height * job.map_width, planes = job.steps * job.map_channels;
+        for (Index k = 0; k < rows; ++k) {
+            const float* map = job.maps + k * (planes / rows) * plane + row * job.map_width;
             Index x = 0;
             for (Index i = 0; i < runs; ++i) {
                 const Index column = run_column[i];
                 const Index next = column + 1 < job.map_width ? column + 1 : column;
-                const float r = map[column], r_step = map[next] - r;
-                const float g = map[next_channel + column], g_step = map[next_channel + next] - g;
-                const float b = map[2 * next_channel + column], b_step = map[2 * next_channel + next] - b;
-                float* __restrict to = slope + k * width;
-                for (; x < run_end[i]; ++x) {
-                    to[3 * x] = r + weight[x] * r_step;
-                    to[3 * x + 1] = g + weight[x] * g_step;
-                    to[3 * x + 2] = b + weight[x] * b_step;
+                float here[lanes], step[lanes];
+                for (Index c = 0; c < lanes; ++c) {
+                    const float* channel = map + (planes / rows == lanes ? c : 0) * plane;
+                    here[c] = channel[column];
+                    step[c] = channel[next] - here[c];
                 }
+                float* __restrict to = slope + k * width;
+                for (; x < run_end[i]; ++x)
+                    for (Index c = 0; c < lanes; ++c) to[lanes * x + c] = here[c] + across[x] * step[c];
             }
         }
-        for (Index j = 0; j < job.steps * width; ++j) slope[j] -= base[j];
+        for (Index j = 0; j < rows * width; ++j) slope[j] -= base[j];
     }
 
-    // Walk the steps on row y of the image; v holds the tile's samples in [0, 1].
-    void walk(Index y, float* __restrict v) {
+    // Bring base and slope to row y of the image; returns the slope's weight there.
+    float at(Index y) {
         const Position p(y, job.height, job.map_height);
         if (p.lower != map_row) {
             if (map_row < 0 || p.lower != map_row + 1) {
-                for (Index j = 0; j < job.steps * width; ++j) base[j] = slope[j] = 0;
+                for (Index j = 0; j < rows * width; ++j) base[j] = slope[j] = 0;
                 advance_to(p.lower);
             }
             advance_to(p.upper);
             map_row = p.lower;
         }
-        for (Index k = 0; k < job.iterations; ++k) {
-            const Index step = job.steps == 1 ? 0 : k * width;
-            const float* __restrict e = base + step;
-            const float* __restrict d = slope + step;
-            for (Index j = 0; j < width; ++j) {
-                const float a = e[j] + p.weight * d[j];
-                v[j] += a * (v[j] - v[j] * v[j]);
-            }
+        return p.weight;
+    }
+};
+
+// `steps` steps of the curve in one pass, so that the samples stay in registers; a = base + weight * slope, those of
+// step k at k * stride.
+template <int steps>
+void walk_row(const float* __restrict base, const float* __restrict slope, float weight, Index stride,
+              float* __restrict v, Index n) {
+    for (Index j = 0; j < n; ++j) {
+        float x = v[j];
+        for (int k = 0; k < steps; ++k) {
+            const float a = base[k * stride + j] + weight * slope[k * stride + j];
+            x += a * (x - x * x);
+        }
+        v[j] = x;
+    }
+}
+
+// The curve on rows of RGB.
+struct Curves : Coefficients<3> {
+    using Coefficients::Coefficients;
+
+    // Walk the steps on row y of the image; v holds the tile's samples in [0, 1].
+    void walk(Index y, float* v) {
+        const float weight = at(y);
+        Index k = 0;
+        for (; k + 4 <= rows; k += 4) walk_row<4>(base + k * width, slope + k * width, weight, width, v, width);
+        for (; k < job.iterations; ++k) {
+            const Index row = rows == 1 ? 0 : k * width;
+            walk_row<1>(base + row, slope + row, weight, width, v, width);
         }
     }
 };

@@ -87,33 +87,56 @@ void colours(const Yuv& job, const float* __restrict u, const float* __restrict 
     }
 }
 
-void clipped_sum(const float* __restrict y, const float* __restrict colour, float* __restrict x, Index n) {
+// Into x and, to be walked, into v.
+void clipped_sum(const float* __restrict y, const float* __restrict colour, float* __restrict x, float* __restrict v,
+                 Index n) {
     for (Index j = 0; j < n; ++j) {
-        const float v = y[j] + colour[j];
-        const float low = v > 0.0f ? v : 0.0f;
-        x[j] = low < 1.0f ? low : 1.0f;
+        const float sum = y[j] + colour[j];
+        const float low = sum > 0.0f ? sum : 0.0f;
+        x[j] = v[j] = low < 1.0f ? low : 1.0f;
     }
 }
 
-// d = curve(x) - x for a curve that is the same for all; step k has a[3 k].
-void walked(const float* a, Index iterations, const float* __restrict x, float* __restrict d, Index n) {
-    for (Index j = 0; j < n; ++j) d[j] = x[j];
-    for (Index k = 0; k < iterations; ++k) {
-        const float step = a[3 * k];
-        for (Index j = 0; j < n; ++j) d[j] += step * (d[j] - d[j] * d[j]);
+// `steps` steps of the curve on one plane with one a for all pixels; step k has a[3 k].
+template <int steps>
+void walk_constant(const float* a, float* __restrict v, Index n) {
+    for (Index j = 0; j < n; ++j) {
+        float x = v[j];
+        for (int k = 0; k < steps; ++k) x += a[3 * k] * (x - x * x);
+        v[j] = x;
     }
-    for (Index j = 0; j < n; ++j) d[j] -= x[j];
 }
 
-// y moves by the brightness of the change d; blue and red gather what is left of it, d_b - d_y and d_r - d_y.
-void change_luma(const Yuv& job, const float* __restrict dr, const float* __restrict dg, const float* __restrict db,
-                 float* __restrict y, float* __restrict blue, float* __restrict red, Index n) {
+// The same as walk_row on three planes that share the coefficients.
+template <int steps>
+void walk_planes(const float* __restrict base, const float* __restrict slope, float weight, Index stride,
+                 float* __restrict r, float* __restrict g, float* __restrict b, Index n) {
+    for (Index j = 0; j < n; ++j) {
+        float x = r[j], y = g[j], z = b[j];
+        for (int k = 0; k < steps; ++k) {
+            const float a = base[k * stride + j] + weight * slope[k * stride + j];
+            x += a * (x - x * x);
+            y += a * (y - y * y);
+            z += a * (z - z * z);
+        }
+        r[j] = x;
+        g[j] = y;
+        b[j] = z;
+    }
+}
+
+// y moves by the brightness of the change d = v - x; blue and red gather what is left of it, d_b - d_y and d_r - d_y.
+void change_luma(const Yuv& job, float* const x[3], float* const v[3], float* __restrict y, float* __restrict blue,
+                 float* __restrict red, Index n) {
     const float weight_r = job.red, weight_b = job.blue, weight_g = 1.0f - weight_r - weight_b;
+    const float *__restrict xr = x[0], *__restrict xg = x[1], *__restrict xb = x[2];
+    const float *__restrict vr = v[0], *__restrict vg = v[1], *__restrict vb = v[2];
     for (Index j = 0; j < n; ++j) {
-        const float change = weight_r * dr[j] + weight_g * dg[j] + weight_b * db[j];
+        const float dr = vr[j] - xr[j], dg = vg[j] - xg[j], db = vb[j] - xb[j];
+        const float change = weight_r * dr + weight_g * dg + weight_b * db;
         y[j] += change;
-        blue[j] += db[j] - change;
-        red[j] += dr[j] - change;
+        blue[j] += db - change;
+        red[j] += dr - change;
     }
 }
 
@@ -125,11 +148,10 @@ struct Brightening {
     bool constant;             // the maps are, over the picture
     float *u, *v;              // of a row of cells
     float *cell, *colour[3];   // what U and V add: of cells, of pixels
-    float *y, *x[3], *d[3];
+    float *y, *x[3], *bright[3];
     float *blue, *red;         // sums over the cells' pixels of d_b - d_y and d_r - d_y
     float* steps;              // constant maps: (iterations, 3)
-    float* interleaved;
-    Curves curves;
+    Coefficients<1> maps;      // others
 
     Brightening(const Yuv& j, Index n, Arena& arena)
         : job(j),
@@ -142,12 +164,11 @@ struct Brightening {
           colour{arena.take<float>(n), arena.take<float>(n), arena.take<float>(n)},
           y(arena.take<float>(n)),
           x{arena.take<float>(n), arena.take<float>(n), arena.take<float>(n)},
-          d{arena.take<float>(n), arena.take<float>(n), arena.take<float>(n)},
+          bright{arena.take<float>(n), arena.take<float>(n), arena.take<float>(n)},
           blue(arena.take<float>(n)),
           red(arena.take<float>(n)),
           steps(arena.take<float>(3 * j.curve.iterations)),
-          interleaved(arena.take<float>(constant ? 0 : 3 * n)),
-          curves(j.curve, constant ? 0 : n, arena) {}
+          maps(j.curve, constant ? 0 : n, arena) {}
 
     void run(const Tile& tile) {
         for (Index k = 0; constant && k < job.curve.iterations; ++k)
@@ -155,7 +176,7 @@ struct Brightening {
                 const Index step = job.curve.steps == 1 ? 0 : k, channel = job.curve.map_channels == 3 ? c : 0;
                 steps[3 * k + c] = job.curve.maps[step * job.curve.map_channels + channel];
             }
-        if (!constant) curves.start_at(tile.left);
+        if (!constant) maps.start_at(tile.left);
         for (Index top = tile.top; top < tile.bottom; top += job.down) {
             const Index bottom = top + job.down < tile.bottom ? top + job.down : tile.bottom;
             const Index cell_row = top / job.down, cell_column = tile.left / job.across;
@@ -165,9 +186,9 @@ struct Brightening {
             for (Index j = 0; j < pixels; ++j) blue[j] = red[j] = 0.0f;
             for (Index row = top; row < bottom; ++row) {
                 load(job.in, 0, row, tile.left, y, pixels);
-                for (Index c = 0; c < 3; ++c) clipped_sum(y, colour[c], x[c], pixels);
-                constant ? walk_constant() : walk(row);
-                change_luma(job, d[0], d[1], d[2], y, blue, red, pixels);
+                for (Index c = 0; c < 3; ++c) clipped_sum(y, colour[c], x[c], bright[c], pixels);
+                walk(row);
+                change_luma(job, x, bright, y, blue, red, pixels);
                 store(job.out, 0, row, tile.left, y, pixels);
             }
             change_chroma(blue, u, 2.0f * (1.0f - job.blue), bottom - top);
@@ -184,16 +205,26 @@ struct Brightening {
         for (Index c = 0; job.across == 2 && c < 3; ++c) spread(of_cell[c], colour[c], pixels);
     }
 
-    void walk_constant() {
-        for (Index c = 0; c < 3; ++c) walked(steps + c, job.curve.iterations, x[c], d[c], pixels);
+    void walk(Index row) {
+        const float weight = constant ? 0.0f : maps.at(row);
+        Index k = 0;
+        for (; k + 4 <= job.curve.iterations && (constant || job.curve.steps > 1); k += 4) walk_steps<4>(k, weight);
+        for (; k < job.curve.iterations; ++k) walk_steps<1>(k, weight);
     }
 
-    void walk(Index row) {
-        for (Index c = 0; c < 3; ++c)
-            for (Index j = 0; j < pixels; ++j) interleaved[3 * j + c] = x[c][j];
-        curves.walk(row, interleaved);
-        for (Index c = 0; c < 3; ++c)
-            for (Index j = 0; j < pixels; ++j) d[c][j] = interleaved[3 * j + c] - x[c][j];
+    template <int n>
+    void walk_steps(Index k, float weight) {
+        const Index channels = job.curve.map_channels, stride = channels * pixels;
+        const float* base = maps.base + (job.curve.steps > 1 ? k * stride : 0);
+        const float* slope = maps.slope + (base - maps.base);
+        if (!constant && channels == 1)
+            walk_planes<n>(base, slope, weight, stride, bright[0], bright[1], bright[2], pixels);
+        else
+            for (Index c = 0; c < 3; ++c)
+                if (constant)
+                    walk_constant<n>(steps + 3 * k + c, bright[c], pixels);
+                else
+                    walk_row<n>(base + c * pixels, slope + c * pixels, weight, stride, bright[c], pixels);
     }
 
     // sums and chroma are those of (blue, u) or (red, v); `cell` is free by now
