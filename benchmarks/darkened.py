@@ -62,7 +62,7 @@ def main() -> None:
         clean = read(photo)
         for low, high in arguments.stops or ((2.0, 3.5), (3.5, 5.0)):
             dark, _ = darken(clean, Darkening(stops=(low, high)), generator)
-            name = f"{photo.parent.name}-{photo.stem}-{low:g}.png"
+            name = f"{photo.parent.name}-{photo.stem}-{low:g}-{high:g}.png"
             write(dark, arguments.output / "low" / name)
             write(clean, arguments.output / "high" / name)
 

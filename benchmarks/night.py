@@ -65,7 +65,10 @@ def main() -> None:
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
-    enhancers = {Path(model).stem: Enhancer(model) for model in arguments.model or ["undim"]}
+    models = arguments.model or ["undim"]
+    enhancers = {Path(model).stem: Enhancer(model) for model in models}
+    if len({"input", *enhancers}) <= len(models):
+        parser.error("two models share a name, or one is called input; rename the file")
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
     sheets = []

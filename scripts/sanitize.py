@@ -14,7 +14,7 @@ import nanobind
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "sanitize"
-TESTS = ["test_native.py", "test_curves.py", "test_denoise.py"]
+TESTS = [f"test_{name}.py" for name in ("native", "curves", "denoise", "video_yuv", "video_averaging")]
 
 # The interpreter itself is not sanitized: the runtime comes first, and what Python never frees is not reported.
 OPTIONS = {

@@ -204,6 +204,19 @@ def test_the_module_function_is_the_enhancer(tmp_path: Path) -> None:
     np.testing.assert_array_equal(undim.enhance(image, model=model), Enhancer(model)(image))
 
 
+def test_the_module_function_knows_a_relative_path_by_where_it_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, results = dark(), []
+    for depth in (1, 2):
+        folder = tmp_path / str(depth)
+        folder.mkdir()
+        os.utime(write_model(folder / "m.onnx", depth=depth), ns=(0, 0))
+        monkeypatch.chdir(folder)
+        results.append(undim.enhance(image, model="m.onnx"))
+    assert (results[0] != results[1]).any()
+
+
 def test_convention_a_halo_of_7_px_reproduces_the_untiled_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A net as deep as DCE-Net, in tiles with a halo of 7 px: the maps of the whole. 6 px are not enough."""
     model = write_model(tmp_path / "m.onnx", depth=7, metadata=METADATA | {"model": "DCENet"})

@@ -11,6 +11,8 @@ from undim.errors import ModelError
 from undim.pretrained import DEFAULT, DENOISER, MODELS, WEIGHTS, Pretrained, model_path
 from undim.runtime import CurveEstimator, open_session
 
+RECIPES = Path(__file__).parent.parent / "recipes"
+
 
 def test_the_default_is_in_the_table() -> None:
     assert DEFAULT in MODELS
@@ -36,6 +38,16 @@ def test_the_table_says_what_the_file_says(name: str) -> None:
     )
     assert info.parameters == entry.parameters
     assert len(info.recipe_sha256) == 64
+
+
+@pytest.mark.parametrize("model", [*MODELS.values(), DENOISER], ids=lambda model: model.recipe)
+def test_a_weight_file_is_that_of_the_recipe_as_it_stands(model: Pretrained) -> None:
+    trainers = pytest.importorskip("undim.training.trainers")
+    config = pytest.importorskip("undim.training.config")
+    values = config.read_values(RECIPES / f"{model.recipe}.toml")
+    recipe = trainers.TRAINERS[values.get("trainer", "zero-reference")][0](values)
+    says = open_session(model.path, "cpu", 1).get_modelmeta().custom_metadata_map
+    assert says["recipe_sha256"] == config.recipe_sha256(recipe)
 
 
 def test_the_denoiser_says_of_itself_what_the_table_says() -> None:

@@ -155,13 +155,37 @@ def test_the_thread_that_worked_last_works_next(tmp_path: Path) -> None:
     class Watched(Slow):
         def __call__(self, image: np.ndarray, **settings: Any) -> np.ndarray:
             threads.append(threading.get_ident())
-            return self._enhancer(image, **settings)
+            return super().__call__(image, **settings)
 
-    with running({"m": Watched(write_model(tmp_path / "m.onnx"))}, limits=Limits(concurrency=3)) as address:
+    watched = Watched(write_model(tmp_path / "m.onnx"))
+    with running({"m": watched}, limits=Limits(concurrency=3)) as address, ThreadPoolExecutor(3) as clients:
+        crowd = [clients.submit(httpx.post, f"{address}/enhance", content=picture(), timeout=40) for _ in range(3)]
+        until(lambda: watched.began == 3, "all threads to work")
+        watched.free.set()
+        assert [future.result().status_code for future in crowd] == [200] * 3
         for _ in range(4):
             assert httpx.post(f"{address}/enhance", content=picture()).status_code == 200
-    assert len(threads) == 4
-    assert len(set(threads)) == 1
+    assert len(set(threads[:3])) == 3
+    assert len(set(threads[3:])) == 1
+
+
+def test_who_waits_longest_is_next() -> None:
+    order: list[bytes] = []
+
+    async def scenario() -> None:
+        workers, begin = Workers(Limits(concurrency=1)), threading.Event()
+        calls = [asyncio.create_task(workers._call(lambda _: begin.wait(20), b""))]
+        await asyncio.sleep(0.1)  # the thread works
+        calls += [asyncio.create_task(workers._call(order.append, name)) for name in (b"first", b"second")]
+        await asyncio.sleep(0.1)
+        begin.set()
+        await calls[0]
+        calls.append(asyncio.create_task(workers._call(order.append, b"newcomer")))
+        await asyncio.gather(*calls)
+        workers.close()
+
+    asyncio.run(scenario())
+    assert order == [b"first", b"second", b"newcomer"]
 
 
 def test_a_call_that_fails_after_it_was_given_up_frees_its_thread_in_silence(caplog: pytest.LogCaptureFixture) -> None:

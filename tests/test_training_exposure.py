@@ -164,7 +164,12 @@ def test_the_restraint_keeps_the_order_of_light_in_the_glow_of_a_lamp() -> None:
         ("steps=0", "steps = 0: expected 1 or more"),
         ("folders=[]", "folders = 0: expected 1 or more"),
         ("model=DCENett", "did you mean 'DCENet'?"),
-        ("darkening.shot=[0.0, 1e-3]", "darkening.shot = [0.0, 0.001]: expected more than 0"),
+        ("darkening.shot=[0.0, 1e-3]", "darkening.shot = [0.0, 0.001]: expected two values from 1e-12 to 32"),
+        ("darkening.quality=[98, 75]", "darkening.quality = [98, 75]: expected two values from 1 to 100, the smaller"),
+        ("darkening.stops=[nan, 2.0]", "darkening.stops = [nan, 2.0]: expected two values"),
+        ("darkening.jpeg=3.0", "darkening.jpeg = 3.0: expected a share, 0 to 1"),
+        ("well_lit=3.0", "well_lit = 3.0: expected a share, 0 to 1"),
+        ("seed=-1", "seed = -1: expected 0 or more"),
         ("trainer=exposures", "trainer = 'exposures'; there are: zero-reference, exposure"),
     ],
 )

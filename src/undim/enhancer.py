@@ -213,11 +213,11 @@ def enhance(
     output: str | Path | None = None,
 ) -> Any:
     """Enhance one picture; the model stays loaded for the next. The arguments are those of `Enhancer`."""
-    written = model_path(model).stat().st_mtime_ns
-    return _enhancer(model, written)(image, strength=strength, denoise=denoise, output=output)
+    path = model_path(model).resolve()
+    return _enhancer(path, path.stat().st_mtime_ns)(image, strength=strength, denoise=denoise, output=output)
 
 
 @lru_cache(maxsize=4)
-def _enhancer(model: str | Path, written: int) -> Enhancer:
+def _enhancer(model: Path, written: int) -> Enhancer:
     """An enhancer for a model's file as it was written at that time: a net trained anew is another one."""
     return Enhancer(model)

@@ -47,10 +47,11 @@ def serve(
     if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("python_multipart") is None:
         raise MissingExtraError("serve", "to serve")
     from undim.enhancer import Enhancer
+    from undim.pretrained import MODELS
     from undim.server import Limits, create_app, keep_freed_memory, server
 
     keep_freed_memory()
-    enhancers = {name: Enhancer(model, device=device) for name, model in _offered(names).items()}
+    enhancers = {name: Enhancer(model, device=device) for name, model in _offered(names or tuple(MODELS)).items()}
     limits = Limits(
         body_bytes=int(max_megabytes * 1e6),
         pixels=int(max_megapixels * 1e6),
@@ -74,7 +75,7 @@ def serve(
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--model", "names", metavar="NAME|FILE", multiple=True, help="Default: every shipped model.")
+@click.option("--model", "names", metavar="NAME|FILE", multiple=True, help="Default: what ships for any use.")
 def export_page(folder: Path, names: tuple[str, ...]) -> None:
     """Write the page as a static site that needs no server: pictures never leave the visitor's device.
 
@@ -86,15 +87,14 @@ def export_page(folder: Path, names: tuple[str, ...]) -> None:
       python -m http.server --directory site
     """
     from undim.page import export_page
+    from undim.pretrained import DEFAULT, MODELS
 
-    click.echo(export_page(folder, _offered(names)))
+    free = tuple(name for name in MODELS if MODELS[name].licence == MODELS[DEFAULT].licence)
+    click.echo(export_page(folder, _offered(names or free)))
 
 
 def _offered(models: tuple[str, ...]) -> dict[str, str]:
-    """The models by the names that users choose from, files by theirs without `.onnx`; none named: all that ship."""
-    from undim.pretrained import DEFAULT, MODELS
-
-    models = models or (DEFAULT, *(name for name in MODELS if name != DEFAULT))
+    """The models by the names that users choose from, files by theirs without `.onnx`."""
     offered = {Path(model).stem: model for model in models}
     if len(offered) < len(models):
         raise click.BadParameter("two models share a name; rename one of the files", param_hint="'--model'")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 import json
 import math
 import re
@@ -82,6 +83,7 @@ class Recipe(RecipeHead):
         at_least(1, **{key: getattr(self, key) for key in ("iterations", "width", "epochs", "batch")})
         at_least(0, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
         at_least(0, gradient_clip=self.gradient_clip, exposure_jitter=self.exposure_jitter, crop=self.crop)
+        at_least(0, seed=self.seed)
         if self.crop > self.image_size:
             raise ConfigError(f"crop = {self.crop} is larger than image_size = {self.image_size}")
         at_least(_SMALLEST, **{"crop" if self.crop else "image_size": self.crop or self.image_size})
@@ -110,6 +112,12 @@ def to_toml(recipe: DataclassInstance) -> str:
     for key, table in tables.items():
         lines += ["", f"[{key}]", *(f"{_key(name)} = {_toml(value)}" for name, value in table.items())]
     return "\n".join(lines) + "\n"
+
+
+def recipe_sha256(recipe: RecipeHead) -> str:
+    """The checksum of what a run depends on: all of the recipe but the numbers that are expected of it."""
+    asked = dataclasses.replace(recipe, expected={}) if isinstance(recipe, Recipe) else recipe
+    return hashlib.sha256(to_toml(asked).encode()).hexdigest()
 
 
 def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
@@ -215,6 +223,13 @@ def at_least(least: int, **values: float) -> None:
     for key, value in values.items():
         if not least <= value < math.inf:
             raise ConfigError(f"{key} = {value}: expected {least} or more")
+
+
+def share(**values: float) -> None:
+    """Refuse a recipe's values outside of 0 to 1."""
+    for key, value in values.items():
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{key} = {value}: expected a share, 0 to 1")
 
 
 def one_of(what: str, name: str, known: Collection[str]) -> None:

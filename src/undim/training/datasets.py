@@ -77,12 +77,16 @@ def _decode_all(files: Sequence[Path], size: int, store: Path) -> None:
     with tempfile.NamedTemporaryFile(dir=store.parent, prefix=f".{store.name}.", delete=False) as file:
         try:
             with ThreadPoolExecutor() as pool:
-                for picture in pool.map(photograph, files):
-                    file.write(picture.resize((size, size), Image.Resampling.BILINEAR).tobytes())
+                for square in pool.map(lambda path: _square(path, size), files):
+                    file.write(square)
             file.close()
             Path(file.name).replace(store)
         finally:
             Path(file.name).unlink(missing_ok=True)
+
+
+def _square(path: Path, size: int) -> bytes:
+    return photograph(path).resize((size, size), Image.Resampling.BILINEAR).tobytes()
 
 
 def photograph(path: Path) -> Image.Image:

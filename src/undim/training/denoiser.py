@@ -65,7 +65,7 @@ class DenoiserRecipe(RecipeHead):
         at_least(1, patches=self.patches, batch=self.batch, steps=self.steps, decay=self.decay)
         at_least(1, widths=min(self.widths), folders=len(self.folders))
         at_least(0, learning_rate=self.learning_rate, weight_decay=self.weight_decay, ssim=self.ssim)
-        at_least(0, exposure=self.exposure, doubt=self.doubt)
+        at_least(0, exposure=self.exposure, doubt=self.doubt, seed=self.seed)
 
 
 def clean_patches(files: Iterable[Path], patches: int, seed: int) -> Tensor:
@@ -196,14 +196,14 @@ def train_denoiser(
             cleaned = cleaned.float().contiguous()
             error = (cleaned - wanted).square().flatten(1).mean(1)
             terms = torch.stack([torch.log(error + 1e-5).mean(), recipe.ssim * (1 - coarse_ssim(cleaned, wanted))])
-            if not terms.isfinite().all():
-                raise TrainingError(
-                    f"the loss is not finite at step {step}; lower learning_rate = {recipe.learning_rate}"
-                )
             optimizer.param_groups[0]["lr"] = recipe.learning_rate * rate(step, recipe)
             optimizer.zero_grad()
             torch.autograd.backward(terms.sum())
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            norm = nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            if not (terms.isfinite().all() and norm.isfinite()):
+                raise TrainingError(
+                    f"loss or gradient is not finite at step {step}; lower learning_rate = {recipe.learning_rate}"
+                )
             optimizer.step()
             total += terms.detach()
             if (step + 1) % CHAPTER == 0 or step + 1 == recipe.steps:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import warnings
@@ -18,7 +17,7 @@ from torch import nn
 import undim
 from undim.errors import ModelError
 from undim.images import write_atomically
-from undim.training.config import RecipeHead, to_toml
+from undim.training.config import RecipeHead, recipe_sha256
 from undim.training.models import count_parameters
 
 # Largest difference between the net and its ONNX file that is accepted, of curve maps in [-1, 1] and samples in [0, 1].
@@ -35,7 +34,7 @@ def model_metadata(recipe: RecipeHead, net: nn.Module, **facts: str) -> dict[str
         "name": recipe.name,
         "version": undim.__version__,
         "recipe": recipe.name,
-        "recipe_sha256": hashlib.sha256(to_toml(recipe).encode()).hexdigest(),
+        "recipe_sha256": recipe_sha256(recipe),
         "training_data": recipe.training_data,
         "licence": recipe.licence,
         "parameters": str(count_parameters(net)),

@@ -23,7 +23,7 @@ from tqdm import trange
 from undim.errors import DeviceError, TrainingError
 from undim.provenance import fingerprint
 from undim.training.checkpoints import save_model
-from undim.training.config import RecipeHead, at_least, one_of
+from undim.training.config import RecipeHead, at_least, one_of, share
 from undim.training.datasets import find_pictures, photograph
 from undim.training.export import export_onnx, model_metadata
 from undim.training.models import MODELS, enhance
@@ -59,11 +59,11 @@ class ExposureRecipe(RecipeHead):
 
     def __post_init__(self) -> None:
         one_of("model", self.model, MODELS)
-        for key in ("iterations", "width", "maps_size", "crops", "batch", "steps"):
-            at_least(1, **{key: getattr(self, key)})
+        counts = ("iterations", "width", "maps_size", "crops", "batch", "steps")
+        at_least(1, folders=len(self.folders), **{key: getattr(self, key) for key in counts})
         at_least(0, learning_rate=self.learning_rate, weight_decay=self.weight_decay, scene_stops=self.scene_stops)
-        at_least(0, well_lit=self.well_lit, lamps=self.lamps)
-        at_least(1, folders=len(self.folders))
+        at_least(0, seed=self.seed)
+        share(well_lit=self.well_lit, lamps=self.lamps)
 
     @property
     def well_lit_count(self) -> int:

@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from undim.errors import ConfigError
+from undim.training.config import at_least, share
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,16 @@ class Darkening:
     subsampled: float = 0.0
 
     def __post_init__(self) -> None:
-        for key in ("contrast", "shot", "read"):  # of which the reciprocal or the logarithm is taken
-            if min(getattr(self, key)) <= 0:
-                raise ConfigError(f"darkening.{key} = {list(getattr(self, key))}: expected more than 0")
+        # the reciprocal or the logarithm is taken of the first three
+        least = {"contrast": 1e-9, "shot": 1e-12, "read": 1e-12, "stops": -32, "blur": 0, "quality": 1}
+        for key, lowest in least.items():
+            low, high = getattr(self, key)
+            highest = 100 if key == "quality" else 32
+            if not lowest <= low <= high <= highest:
+                expected = f"two values from {lowest:g} to {highest}, the smaller first"
+                raise ConfigError(f"darkening.{key} = {[low, high]}: expected {expected}")
+        at_least(0, **{"darkening.cast": self.cast, "darkening.flare": self.flare})
+        share(**{"darkening.jpeg": self.jpeg, "darkening.subsampled": self.subsampled})
 
 
 def srgb_to_linear(v: Tensor) -> Tensor:
