@@ -123,7 +123,7 @@ def test_a_new_net_is_the_identity_and_sees_no_places_in_the_dark() -> None:
     assert (maps == maps[:, :, :1, :1]).all()
     shuffled = image.flatten(2)[:, :, torch.randperm(144, generator=seeded())].reshape(image.shape)
     torch.testing.assert_close(net(shuffled), maps)
-    assert count_parameters(net) == 8008
+    assert count_parameters(net) == 8072
 
 
 def brightened(light: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
@@ -209,7 +209,7 @@ def test_a_recipe_makes_a_run_with_a_model(tmp_path: Path) -> None:
     assert (run / "log.csv").read_text().startswith("epoch,split,loss,log_error,seconds\n1,train,")
     assert (run / "log.csv").read_text().count("\n") == 3, "the last steps are logged too"
     assert Enhancer(model)(photo).shape == photo.shape
-    assert Enhancer(model).info.parameters == 8008
+    assert Enhancer(model).info.parameters == 8072
     with pytest.raises(TrainingError, match="is not empty"):
         trainers.train(RECIPE, changes, tmp_path, run, **given)
     with pytest.raises(TrainingError, match="without --resume"):

@@ -38,22 +38,22 @@ DEFAULT = "undim"
 MODELS: dict[str, Pretrained] = {
     "undim": Pretrained(
         file="undim.onnx",
-        sha256="9ca089f2e5f4966d9278d39c80467262e95e2e473d1d3fe881eb6afdf67fc7cf",
+        sha256="0f2e7d8ca04569b1dc726c2f8af6b4a9902e73d3a61c51a8b42380f6e84a43bd",
         licence="Apache-2.0",
         training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
         recipe="undim",
-        parameters=8008,
-        psnr=18.85,
-        ssim=0.782,
+        parameters=8072,
+        psnr=18.97,
+        ssim=0.784,
     ),
     "undim-lol": Pretrained(
         file="undim-lol.onnx",
-        sha256="086e51cf8aa1782f014c8316785e64ee3a871e3e9a258efb9ee889b1e99b9d12",
+        sha256="1ebae35b34fbc7c5b3876238ba6485746e7c5539ec18777ed252a5c8b4626833",
         licence="research use only: no licence is stated for the LOL pictures",
         training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light by as many stops as "
         "LOL v1's dark training pictures",
         recipe="undim-lol",
-        parameters=8008,
+        parameters=8072,
         psnr=19.40,
         ssim=0.781,
     ),
@@ -66,6 +66,16 @@ MODELS: dict[str, Pretrained] = {
         parameters=79416,
         psnr=15.29,
         ssim=0.736,
+    ),
+    "zero-dce-pp": Pretrained(
+        file="zero-dce-pp.onnx",
+        sha256="01928f7a7ea73de7dadc2a81b19b0049a5d24397045c7415f458d0e828ce27fc",
+        licence="research use only: no licence is stated for the LOL pictures",
+        training_data="LOL v1 our485, dark pictures only",
+        recipe="zero-dce-pp",
+        parameters=10561,
+        psnr=15.47,
+        ssim=0.740,
     ),
 }
 

@@ -22,18 +22,24 @@ KNEE, CEILING = 0.5, 0.85  # a surrounding is brightened freely up to the knee, 
 LIT = 0.5, 0.85  # brightness of the brightest place, from which on the restraint begins and is whole
 STRENGTHS = 8  # intervals of the strength in which the curve is inverted
 STEEPNESS = 4.0  # of the soft step, per unit of log: the steps of neighbouring levels overlap
+PEAK = 40.0  # sharpness of the soft maximum
+FAINT = 1e-9  # exp(PEAK (x - 1)) for x = 0.48: fainter peaks are all the same
 
 
 class LightProfile(nn.Module):
-    """What a picture's light looks like, wherever in the picture it is: 3 · 16 + 3 numbers.
+    """What a picture's light looks like, wherever in the picture it is: 3 · 16 + 4 numbers.
 
     For q the largest, the mean and the smallest of the three channels, and levels t_i evenly spaced in log,
     the share of pixels above the level, as a soft step that has a gradient:
 
         F_i(q) = mean over pixels of sigmoid(4 (log(q + 0.004) - t_i)) - 1/2
 
-    then the cast of red and blue against the mean of the channels, and the mean saturation.
-    (B, 3, H, W) in [0, 1] -> (B, 51).
+    then the cast of red and blue against the mean of the channels, the mean saturation, and how near the brightest
+    places come to white, which a few pixels decide that the shares hardly show, as a soft maximum
+
+        1 + log(mean over pixels of exp(40 (largest - 1)) + 1e-9) / 20
+
+    (B, 3, H, W) in [0, 1] -> (B, 52).
     """
 
     levels: Tensor
@@ -52,7 +58,9 @@ class LightProfile(nn.Module):
         grey = mean.mean(1, keepdim=True) + TOE
         cast = 2 * (torch.stack([mean[:, 0], mean[:, 2]], 1) / grey - 1)
         saturation = ((largest - smallest) / (largest + 0.02)).flatten(1).mean(1, keepdim=True)
-        return torch.cat([*parts, cast, saturation], 1)
+        bright = torch.exp(PEAK * (largest.flatten(1) - 1)).mean(1, keepdim=True)
+        peak = 1 + 2 / PEAK * torch.log(bright + FAINT)
+        return torch.cat([*parts, cast, saturation, peak], 1)
 
 
 def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
@@ -85,7 +93,7 @@ def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
 class UndimNet(nn.Module):
     """Light profile -> two hidden layers, `width` wide -> n numbers, times the highlight restraint: maps (B, n, H, W).
 
-    8,008 parameters at width 64 and 8 iterations. A new net is the identity: its last layer is zero. In training mode
+    8,072 parameters at width 64 and 8 iterations. A new net is the identity: its last layer is zero. In training mode
     the maps are constant over the picture, for the lamps of training scenes are single pixels without a surrounding.
     """
 
@@ -99,7 +107,7 @@ class UndimNet(nn.Module):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(
-            nn.Linear(3 * BINS + 3, width),
+            nn.Linear(3 * BINS + 4, width),
             nn.SiLU(),
             nn.Dropout(0.1),
             nn.Linear(width, width),
