@@ -23,9 +23,7 @@ def test_kodaks_photographs_are_left_nearly_alone(enhancer: Enhancer, shared: Pa
     pictures = [decode(path).pixels for path in sorted((shared / "data" / "kodak24").iterdir())]
     assert len(pictures) == 24
     distances = [psnr(enhancer(picture), picture, data_range=255) for picture in pictures]
-    changed = [distance for distance in distances if distance < 30]
-    assert len(changed) <= 1, distances  # kodim18, a dim one
-    assert min(distances) > 28, distances
+    assert min(distances) >= 30, distances
 
 
 def test_night_photographs_are_clearly_brightened(enhancer: Enhancer, shared: Path) -> None:
@@ -35,4 +33,4 @@ def test_night_photographs_are_clearly_brightened(enhancer: Enhancer, shared: Pa
     assert len(dark) >= 8
     gains = sorted(float(enhancer(picture).mean() / picture.mean()) for picture in dark)
     assert gains[len(gains) // 2] > 1.7, gains
-    assert sum(gain > 1.3 for gain in gains) >= len(gains) - 1, gains  # one is a bright sky over a dark land
+    assert sum(gain > 1.3 for gain in gains) >= len(gains) - 2, gains  # a bright sky over a dark land, and a firework
