@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from undim.curves import MAXIMUM, apply_curves, apply_curves_numpy, curve_steps
 from undim.denoise import filter_and_apply, filter_and_apply_numpy, guided_filter, guided_filter_numpy
+from undim.sampling import box_means, box_means_numpy
 
 native = pytest.importorskip("undim._native", reason="the native kernel was not built")
 
@@ -108,6 +109,33 @@ def test_both_in_one_pass_equal_numpy(image: Any, size: tuple[int, int], radius:
     maps = np.random.default_rng(radius).uniform(-0.5, 0.5, (24, *size)).astype(np.float32)
     out = filter_and_apply(image, maps, radius=radius)
     assert worst(out, filter_and_apply_numpy(image, maps, radius=radius)) <= tolerance(image.dtype)
+
+
+@settings(max_examples=60, deadline=None)
+@given(image=images, rows=st.floats(0, 1), columns=st.floats(0, 1))
+def test_box_means_equal_numpy(image: Any, rows: float, columns: float) -> None:
+    height, width, _ = image.shape
+    h, w = 1 + int(rows * (height - 1)), 1 + int(columns * (width - 1))
+    unit = MAXIMUM[image.dtype]
+    for samples in (image, image[..., 0], np.ascontiguousarray(image[..., 1])):
+        means = box_means(samples, h, w, unit=unit)
+        assert worst(means, box_means_numpy(samples, h, w, unit=unit)) <= 2e-6
+
+
+@pytest.mark.parametrize("instructions", native.instruction_sets())
+@pytest.mark.parametrize("dtype", MAXIMUM, ids=str)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_box_means_of_a_large_picture(instructions: str, dtype: Any, threads: int) -> None:
+    image = filled((3001, 1999, 3), dtype, 0)
+    means = np.empty((61, 41, 3), np.float32)
+    native.box_means(image, means, MAXIMUM[np.dtype(dtype)], threads, instructions=instructions)
+    assert worst(means, box_means_numpy(image, 61, 41, unit=MAXIMUM[np.dtype(dtype)])) <= 2e-6
+
+
+def test_tall_boxes_do_not_overflow() -> None:
+    for dtype in (np.uint8, np.uint16):
+        column = np.full((140_001, 1), np.iinfo(dtype).max, dtype)
+        np.testing.assert_allclose(box_means(column, 1, 1), [[np.iinfo(dtype).max]], rtol=1e-4)
 
 
 @pytest.mark.parametrize("instructions", native.instruction_sets())

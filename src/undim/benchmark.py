@@ -78,7 +78,7 @@ def stages(enhancer: Enhancer, megapixels: float, *, rounds: int = 7) -> dict[st
         rounds,
         default=lambda: enhancer(image),
         undenoised=lambda: enhancer(image, denoise="off"),
-        thumbnail=lambda: thumbnail(image, size),
+        thumbnail=lambda: thumbnail(image, size, threads=enhancer.threads),
         network=lambda: enhancer.curve_maps(small),
         curve=lambda: apply_curves(image, maps, iterations=enhancer.info.iterations, threads=enhancer.threads),
     )

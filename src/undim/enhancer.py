@@ -115,7 +115,7 @@ class Enhancer:
         """The curve maps (C, h, w) in [-1, 1] that the model estimates for an image, at strength 1."""
         check_image(image)
         if self.maps != "full":
-            return self._estimator(thumbnail(image, self.maps))
+            return self._estimator(thumbnail(image, self.maps, threads=self.threads))
         whole = np.empty((0, *image.shape[:2]), np.float32)
         for tile in self._tiles(image):
             maps = self._estimator(to_unit(image[tile.around]))
@@ -169,7 +169,8 @@ class Enhancer:
             raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off', 'learned' or a number from 0 to 1")
         if strength == 0:
             return image.copy()
-        small = thumbnail(image, self.info.maps_size if self.maps == "full" else self.maps)
+        long_side = self.info.maps_size if self.maps == "full" else self.maps
+        small = thumbnail(image, long_side, threads=self.threads)
         curve_maps = self._estimator(small)
         added = self._added(small, curve_maps, strength)
         eps = self._filter_eps(image, denoise, added)

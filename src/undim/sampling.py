@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undim.curves import MAXIMUM, Float32, Image, to_unit
+from undim.kernel import native_kernel, thread_count
 
 TILE = 768  # side in pixels: DCE-Net then takes about 0.5 GB
 
 
-def thumbnail(image: Image, long_side: int) -> Float32:
+def thumbnail(image: Image, long_side: int, *, threads: int | None = None) -> Float32:
     """The image in [0, 1], averaged over boxes down to `long_side` (never enlarged): (h, w, 3) float32.
 
     The boxes' edges are whole pixels, so that 12 megapixels are read once, in a few milliseconds and without
@@ -25,11 +26,29 @@ def thumbnail(image: Image, long_side: int) -> Float32:
     h, w = max(1, round(height * scale)), max(1, round(width * scale))
     if (h, w) == (height, width):
         return to_unit(image)
-    return box_means(image, h, w, unit=MAXIMUM[image.dtype])
+    return box_means(image, h, w, unit=MAXIMUM[image.dtype], threads=threads)
 
 
-def box_means(samples: NDArray[Any], h: int, w: int, *, unit: float = 1.0) -> Float32:
-    """Means over h x w boxes of samples (H, W, ...), H >= h, W >= w, in multiples of `unit`: float32 (h, w, ...)."""
+def box_means(samples: NDArray[Any], h: int, w: int, *, unit: float = 1.0, threads: int | None = None) -> Float32:
+    """Means over h x w boxes of samples (H, W, C) or (H, W), H >= h, W >= w, in multiples of `unit`: (h, w, C), (h, w).
+
+    samples   uint8, uint16 or float32
+    threads   of the native kernel; None is every core
+    """
+    native = native_kernel()
+    aligned = samples.flags.aligned and samples.strides[0] % samples.itemsize == 0
+    if native is None or not (aligned and samples[0].flags.c_contiguous):
+        return box_means_numpy(samples, h, w, unit=unit)
+    means = np.empty((h, w, *samples.shape[2:]), np.float32)
+    solid = samples.ndim == 3
+    native.box_means(
+        samples if solid else samples[..., None], means if solid else means[..., None], unit, thread_count(threads)
+    )
+    return means
+
+
+def box_means_numpy(samples: NDArray[Any], h: int, w: int, *, unit: float = 1.0) -> Float32:
+    """The reference for `box_means`, and what runs where there is no kernel, or samples of a row do not lie side by side."""
     height, width, *rest = samples.shape
     down, across = np.arange(h + 1) * height // h, np.arange(w + 1) * width // w
     floating = samples.dtype == np.float32

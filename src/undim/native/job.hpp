@@ -27,6 +27,17 @@ struct Job {
     float chroma_eps;  // above 0: brightness and colour differences are filtered, with an eps each; 0: R, G and B
 };
 
+// A picture averaged over rows x columns boxes, whose edges are whole pixels (undim/sampling.py).
+struct Boxes {
+    const unsigned char* in;
+    std::ptrdiff_t row_stride;  // in bytes; the samples of a row lie side by side
+    Sample sample;
+    std::int64_t height, width, channels;
+    float* out;  // (rows, columns, channels), contiguous, in multiples of `unit`
+    std::int64_t rows, columns;
+    float unit;
+};
+
 // The image is cut into tiles on a fixed grid, so that the result does not depend on the number of threads.
 struct Tile {
     std::int64_t top, bottom, left, right;
@@ -42,6 +53,7 @@ struct Kernel {
     const char* name;
     bool (*run_tile)(const Job&, const Tile&, unsigned char* scratch);
     std::size_t (*scratch_bytes)(const Job&, const Tile&);  // what run_tile needs for a tile of that size
+    void (*box_means)(const Boxes&, std::int64_t row, unsigned char* scratch);  // needs a float for each sample of a row
 };
 
 }  // namespace undim

@@ -24,6 +24,7 @@ namespace {
 // Wide enough that the halo of a filter costs little, small enough that a tile's work stays in the cache.
 constexpr std::int64_t tile_width = 128, tile_height = 128;
 constexpr std::int64_t tiles_per_thread = 8;  // fewer take less time than the start of a thread
+constexpr std::int64_t samples_per_thread = 1 << 22;  // of a mean: the same
 
 bool run(const Job& job, const Kernel& kernel, int threads) {
     const std::int64_t width = std::max(tile_width, 8 * job.radius);
@@ -42,21 +43,28 @@ bool run(const Job& job, const Kernel& kernel, int threads) {
     return good;
 }
 
+Sample sample_of(nb::dlpack::dtype dtype) {
+    if (dtype == nb::dtype<std::uint8_t>()) return Sample::u8;
+    if (dtype == nb::dtype<std::uint16_t>()) return Sample::u16;
+    if (dtype == nb::dtype<float>()) return Sample::f32;
+    throw nb::type_error("samples must be uint8, uint16 or float32");
+}
+
+const Kernel& kernel_named(const std::string& instructions) {
+    for (const Kernel* kernel : supported_kernels())
+        if (instructions.empty() || instructions == kernel->name) return *kernel;
+    throw nb::value_error("this processor has no such instruction set");
+}
+
 using AnyArray = nb::ndarray<nb::ro, nb::ndim<3>, nb::device::cpu>;
 using OutArray = nb::ndarray<nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Means = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using Maps = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 
 bool enhance(const AnyArray& image, const OutArray& out, const Maps& maps, std::int64_t iterations, std::int64_t radius,
              float eps, int threads, const std::string& instructions, float chroma_eps) {
     Job job{};
-    if (image.dtype() == nb::dtype<std::uint8_t>())
-        job.sample = Sample::u8;
-    else if (image.dtype() == nb::dtype<std::uint16_t>())
-        job.sample = Sample::u16;
-    else if (image.dtype() == nb::dtype<float>())
-        job.sample = Sample::f32;
-    else
-        throw nb::type_error("image must be uint8, uint16 or float32");
+    job.sample = sample_of(image.dtype());
     const bool same = out.dtype() == image.dtype() && out.shape(0) == image.shape(0) && out.shape(1) == image.shape(1) &&
                       out.shape(2) == image.shape(2);
     const bool steps_fit = maps.shape(0) == 1 || maps.shape(0) == static_cast<std::size_t>(iterations);
@@ -83,12 +91,34 @@ bool enhance(const AnyArray& image, const OutArray& out, const Maps& maps, std::
     job.eps = eps;
     job.chroma_eps = chroma_eps;
 
-    for (const Kernel* kernel : supported_kernels()) {
-        if (!instructions.empty() && instructions != kernel->name) continue;
-        nb::gil_scoped_release release;
-        return run(job, *kernel, threads);
-    }
-    throw nb::value_error("this processor has no such instruction set");
+    const Kernel& kernel = kernel_named(instructions);
+    nb::gil_scoped_release release;
+    return run(job, kernel, threads);
+}
+
+void box_means(const AnyArray& samples, const Means& out, float unit, int threads, const std::string& instructions) {
+    Boxes job{};
+    job.sample = sample_of(samples.dtype());
+    job.in = static_cast<const unsigned char*>(samples.data());
+    job.row_stride = samples.stride(0) * static_cast<std::ptrdiff_t>(samples.itemsize());
+    job.height = static_cast<std::int64_t>(samples.shape(0));
+    job.width = static_cast<std::int64_t>(samples.shape(1));
+    job.channels = static_cast<std::int64_t>(samples.shape(2));
+    job.out = out.data();
+    job.rows = static_cast<std::int64_t>(out.shape(0));
+    job.columns = static_cast<std::int64_t>(out.shape(1));
+    job.unit = unit;
+    const bool side_by_side = (job.channels == 1 || samples.stride(2) == 1) && (job.width == 1 || samples.stride(1) == job.channels);
+    if (!side_by_side || out.size() == 0 || job.rows > job.height || job.columns > job.width ||
+        static_cast<std::int64_t>(out.shape(2)) != job.channels || !(unit > 0) || threads < 1)
+        throw nb::value_error("arguments do not fit together");
+
+    const Kernel& kernel = kernel_named(instructions);
+    const std::int64_t n = job.width * job.channels;
+    const std::int64_t workers = std::clamp<std::int64_t>(n * job.height / samples_per_thread, 1, threads);
+    nb::gil_scoped_release release;
+    share(job.rows, workers, static_cast<std::size_t>(n) * sizeof(float),
+          [&](std::int64_t row, unsigned char* scratch) { kernel.box_means(job, row, scratch); });
 }
 
 std::vector<std::string> instruction_sets() {
@@ -106,6 +136,8 @@ NB_MODULE(_native, module) {
                "instructions"_a = "", "chroma_eps"_a = 0.0f,
                "Filter (unless radius is 0) and walk the curve (unless iterations is 0) from image into out; False where "
                "a float sample is NaN or outside of [0, 1].");
+    module.def("box_means", &undim::box_means, "samples"_a.noconvert(), "out"_a.noconvert(), "unit"_a, "threads"_a,
+               "instructions"_a = "", "Means over boxes of (H, W, C), whose rows are contiguous, into (h, w, C) float32.");
     undim::add_film(module);
     module.def("instruction_sets", &undim::instruction_sets, "What this processor can run, the fastest first.");
 }

@@ -6,6 +6,7 @@
 //
 // Rows stay interleaved (R G B R G B ...): every loop runs over plain contiguous floats, which compilers vectorise.
 
+#include "boxes.hpp"
 #include "curves.hpp"
 #include "filter.hpp"
 
@@ -102,6 +103,6 @@ std::size_t scratch_bytes(const Job& job, const Tile& tile) {
 }  // namespace
 
 extern const Kernel UNDIM_JOIN(kernel_, UNDIM_ISA);
-const Kernel UNDIM_JOIN(kernel_, UNDIM_ISA) = {UNDIM_TEXT(UNDIM_ISA), run_tile, scratch_bytes};
+const Kernel UNDIM_JOIN(kernel_, UNDIM_ISA) = {UNDIM_TEXT(UNDIM_ISA), run_tile, scratch_bytes, box_means};
 
 }  // namespace undim

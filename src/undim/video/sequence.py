@@ -51,7 +51,7 @@ class FrameEnhancer:
         if self._strength == 0:
             return frame
         if small is None:
-            small = thumbnail(frame, self.thumbnail_size(*frame.shape[:2]))
+            small = thumbnail(frame, self.thumbnail_size(*frame.shape[:2]), threads=self._enhancer.threads)
         maps = self._maps(small, seconds)
         if self._average:
             frame = _averaged(frame, self._average)
