@@ -52,6 +52,15 @@ def test_the_first_frame_and_a_still_film_come_out_as_they_are() -> None:
         assert (filtered(frame) == frame).all()
 
 
+def test_noise_half_as_strong_again_as_was_measured_is_not_taken_for_motion() -> None:
+    rng, shapes = np.random.default_rng(0), [(128, 128), (64, 64), (64, 64)]
+    states = [([np.full(shape, 60 * 256, np.uint16) for shape in shapes], np.ones(shapes[2], np.uint8)) for _ in "ab"]
+    for i in range(24):
+        frame = [np.rint(rng.normal(60, 3, shape)).astype(np.uint8) for shape in shapes]
+        average(frame, 8, *states[i % 2], [2 / 255] * 3, *states[1 - i % 2])
+    assert (states[0][1] < FRAMES).mean() < 0.01
+
+
 def test_a_moving_thing_leaves_no_ghost() -> None:
     filtered = Filtered()
     for i in range(12):

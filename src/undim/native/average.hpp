@@ -50,10 +50,12 @@ void slide(Sum* __restrict total, const Sum* __restrict fresh, Sum* __restrict o
     }
 }
 
-// n <- min(n + 1, frames) at rest, 1 where either sum exceeds what noise gives: limit^2 (1 + 1/n), all in squares.
+// n <- min(n + 1, frames) at rest, 1 where |d| exceeds what noise gives, limit^2 (1 + 1/n), or d both that and its share
+// of |d|; all in squares.
 void decide(const Average& job, const Sum* __restrict size, const Sum* __restrict shift, const std::uint8_t* __restrict count,
             std::uint8_t* __restrict next, float* __restrict inverse) {
     const float size_square = job.size_limit * job.size_limit, shift_square = job.shift_limit * job.shift_limit;
+    const float share_square = job.shift_share * job.shift_share;
     const float most = static_cast<float>(job.frames);
     for (Index i = 0; i < job.columns; ++i) {
         const float n = static_cast<float>(static_cast<std::int32_t>(count[i]));
@@ -61,7 +63,8 @@ void decide(const Average& job, const Sum* __restrict size, const Sum* __restric
         const float a = static_cast<float>(size[i]), b = static_cast<float>(shift[i]);
         const float more = n + 1.0f < most ? n + 1.0f : most;
         const float at_rest = a * a > size_square * noise ? 1.0f : more;
-        const float m = b * b > shift_square * noise ? 1.0f : at_rest;
+        const float known = shift_square * noise, found = share_square * a * a;
+        const float m = b * b > (known > found ? known : found) ? 1.0f : at_rest;
         next[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(m));
         inverse[i] = 1.0f / m;
     }

@@ -45,6 +45,7 @@ struct Average {
     std::int64_t rows, columns;
     std::int64_t reach_down, reach_across;  // of the window around a cell, at most max_reach
     float size_limit, shift_limit;  // on the sums over the window of |d| and of d, at sqrt(1 + 1/n) = 1
+    float shift_share;              // of the sum of |d| that the sum of d exceeds too where something moved
     int frames;                     // averaged at most
 };
 

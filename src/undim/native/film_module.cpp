@@ -108,8 +108,8 @@ void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Thr
 
 void average_planes(const Three<Plane>& frame, const Three<Contiguous<const std::uint16_t>>& before,
                     const Contiguous<const std::uint8_t>& count, const Three<Contiguous<std::uint16_t>>& after,
-                    const Contiguous<std::uint8_t>& next_count, int shift, float size_limit, float shift_limit, int frames,
-                    int threads, const std::string& instructions) {
+                    const Contiguous<std::uint8_t>& next_count, int shift, float size_limit, float shift_limit, float shift_share,
+                    int frames, int threads, const std::string& instructions) {
     Average job{};
     job.wide = std::get<0>(frame).dtype() == nb::dtype<std::uint16_t>();
     job.shift = shift;
@@ -139,6 +139,7 @@ void average_planes(const Three<Plane>& frame, const Three<Contiguous<const std:
     job.reach_across = job.planes[0].across == 2 ? 1 : 2;
     job.size_limit = size_limit;
     job.shift_limit = shift_limit;
+    job.shift_share = shift_share;
     job.frames = frames;
 
     const FilmKernel& kernel = film_kernel(instructions);
@@ -159,8 +160,8 @@ void add_film(nb::module_& module) {
                "Walk the curve on planes (Y, U, V) from dark into bright, which may be the same; levels are (black, luma, "
                "grey, chroma, maximum), matrix the weights of red and blue.");
     module.def("average_planes", &average_planes, "frame"_a, "before"_a.noconvert(), "count"_a.noconvert(),
-               "after"_a.noconvert(), "next_count"_a.noconvert(), "shift"_a, "size_limit"_a, "shift_limit"_a, "frames"_a,
-               "threads"_a, "instructions"_a = "",
+               "after"_a.noconvert(), "next_count"_a.noconvert(), "shift"_a, "size_limit"_a, "shift_limit"_a, "shift_share"_a,
+               "frames"_a, "threads"_a, "instructions"_a = "",
                "One step of the average over time, from before and count into after and next_count, in units of 2^-shift.");
 }
 

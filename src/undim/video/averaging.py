@@ -9,7 +9,8 @@ A pixel's samples are its colours; those of YUV, where U and V are coarser, belo
 cell's. Both tests for motion look at d = x - A over a window of 5 x 5 pixels, or of 3 cells where they are two pixels
 wide or high, and compare it with what noise of deviation sigma leads to: the mean of |d| sees texture that moved, the
 mean of d a change of brightness under the noise. sigma is measured again and again on single frames, where motion
-cannot be mistaken for noise, in each plane for itself.
+cannot be mistaken for noise, in each plane for itself. A part of the frame may have more noise than that; so the mean
+of d must also exceed what noise as strong as the mean of |d| would lead to, or single cells would flash.
 """
 
 from __future__ import annotations
@@ -108,15 +109,15 @@ def average_numpy(
 ) -> None:
     """The reference for `average`, and what runs where the native kernel was not built."""
     cell, window = _window(frame[0].shape, count.shape)
-    size_limit, shift_limit = _limits(sigma, cell, window)
+    size_limit, shift_limit, shift_share = _limits(sigma, cell, window)
     differences = [(plane.astype(np.int32) << (16 - depth)) - old for plane, old in zip(frame, before, strict=True)]
     size, shift = np.zeros(count.shape, np.int64), np.zeros(count.shape, np.int64)
     for d, extent in zip(differences, (cell, (1, 1), (1, 1)), strict=True):
         size += _cell_sums(np.abs(d), extent)
         shift += _cell_sums(d, extent)
     noise = np.sqrt(1 + 1 / count)
-    moved = _box_sum(size, window) > size_limit * noise
-    moved |= np.abs(_box_sum(shift, window)) > shift_limit * noise
+    size, shift = _box_sum(size, window), np.abs(_box_sum(shift, window))
+    moved = (size > size_limit * noise) | (shift > np.maximum(shift_limit * noise, shift_share * size))
     next_count[...] = np.where(moved, 1, np.minimum(count + 1, FRAMES))
     for d, old, new, extent in zip(differences, before, after, (cell, (1, 1), (1, 1)), strict=True):
         n = next_count.repeat(extent[0], axis=0).repeat(extent[1], axis=1)[: d.shape[0], : d.shape[1]]
@@ -136,16 +137,17 @@ def _ones(planes: Sequence[Plane]) -> Count:
     return np.ones(planes[-1].shape, np.uint8)
 
 
-def _limits(sigma: Sequence[float], cell: Extent, window: Extent) -> tuple[float, float]:
-    """From where on the sums of |d| and of d over a window are motion, for n = infinity.
+def _limits(sigma: Sequence[float], cell: Extent, window: Extent) -> tuple[float, float, float]:
+    """From where on the sums of |d| and of d over a window are motion, for n = infinity; the second by the first, too.
 
     For normal noise the mean of |d| is sqrt(2 / pi) sigma, and a sum of N values deviates by sqrt(N) sigma.
     """
     cells = math.prod(window)
     samples = np.array([cells * math.prod(cell), cells, cells])
     deviation = 65535 * np.asarray(sigma)
-    size = TEXTURE * math.sqrt(2 / math.pi) * (samples @ deviation)
-    return float(size), SHIFT * math.sqrt(samples @ deviation**2)
+    size = float(math.sqrt(2 / math.pi) * (samples @ deviation))
+    shift = SHIFT * math.sqrt(samples @ deviation**2)
+    return TEXTURE * size, shift, shift / size
 
 
 def noise(plane: Plane) -> float:
