@@ -48,7 +48,7 @@ def box_means(samples: NDArray[Any], h: int, w: int, *, unit: float = 1.0, threa
 
 
 def box_means_numpy(samples: NDArray[Any], h: int, w: int, *, unit: float = 1.0) -> Float32:
-    """The reference for `box_means`, and what runs where there is no kernel, or samples of a row do not lie side by side."""
+    """The reference for `box_means`; it runs where there is no kernel, or samples of a row do not lie side by side."""
     height, width, *rest = samples.shape
     down, across = np.arange(h + 1) * height // h, np.arange(w + 1) * width // w
     floating = samples.dtype == np.float32
