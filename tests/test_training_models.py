@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 
+from undim import pretrained
 from undim.curves import apply_curves_numpy
 from undim.errors import ModelError
 from undim.runtime import CurveEstimator
@@ -102,12 +103,26 @@ def test_the_onnx_file_equals_the_net(name: str, tmp_path: Path) -> None:
     model, path = make(name, width=8), tmp_path / "m.onnx"
     difference = export_onnx(model, path, {**METADATA, "iterations": "8"})
     assert difference < 1e-5 < TOLERANCE
-    estimator = CurveEstimator(path)
-    assert estimator.info.name == "test"
-    low = picture(1, 3, 31, 50)
-    maps = estimator(low[0].permute(1, 2, 0).numpy())
-    with torch.no_grad():
-        np.testing.assert_allclose(maps, model(low)[0].numpy(), atol=1e-5)
+    assert CurveEstimator(path).info.name == "test"
+    assert_equal_maps(path, model)
+
+
+def assert_equal_maps(file: Path, model: torch.nn.Module) -> None:
+    """File and net say the same of bright and of dark pictures."""
+    estimator = CurveEstimator(file)
+    for brightness in (1, 0.3, 0.05, 0.01):
+        low = brightness * picture(1, 3, 31, 50)
+        maps = estimator(low[0].permute(1, 2, 0).numpy())
+        with torch.no_grad():
+            np.testing.assert_allclose(maps, model(low)[0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("shipped", pretrained.MODELS)
+def test_shipped_files_of_both_kinds_hold_the_same_net(shipped: str) -> None:
+    file = pretrained.MODELS[shipped].path
+    model, metadata = load_model(file.with_suffix(".safetensors"))
+    assert metadata["name"] == shipped
+    assert_equal_maps(file, model)
 
 
 def test_the_onnx_file_says_nothing_of_the_machine(name: str, tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ class LightProfile(nn.Module):
         cast = 2 * (torch.stack([mean[:, 0], mean[:, 2]], 1) / grey - 1)
         saturation = ((largest - smallest) / (largest + 0.02)).flatten(1).mean(1, keepdim=True)
         bright = torch.exp(PEAK * (largest.flatten(1) - 1)).mean(1, keepdim=True)
-        peak = 1 + 2 / PEAK * torch.log(bright + FAINT)
+        # log(bright + FAINT), but with no addend so small that the ONNX exporter takes it for nothing and drops it
+        peak = 1 + 2 / PEAK * (torch.log(bright / FAINT + 1) + math.log(FAINT))
         return torch.cat([*parts, cast, saturation, peak], 1)
 
 
