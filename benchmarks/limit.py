@@ -4,8 +4,7 @@
 
 An oracle, never shipped: the net of the `undim` model is trained on LOL's training pairs, with the loss of its recipe,
 and measured by the whole path (thumbnail, network, noise filter, curve) on the fifth of the pairs that it did not see,
-five times over, on the pairs that it did see, and, trained on all of them, on eval15. Once as it is, and once
-without being told the peak of the light.
+five times over, on the pairs that it did see, and, trained on all of them, on eval15.
 """
 
 from __future__ import annotations
@@ -26,24 +25,15 @@ from undim.sampling import thumbnail
 from undim.training.export import export_onnx
 from undim.training.exposure import FLOOR, SIDE
 from undim.training.models import enhance
-from undim.training.undim_net import LightProfile, UndimNet
+from undim.training.undim_net import UndimNet
 
 FOLDS = 5
 
 
-class WithoutPeak(LightProfile):
-    """The light profile, its last number always zero."""
-
-    def forward(self, image: Tensor) -> Tensor:
-        profile = super().forward(image)
-        return torch.cat([profile[:, :-1], torch.zeros_like(profile[:, -1:])], 1)
-
-
-def train(low: Tensor, reference: Tensor, profile: LightProfile, steps: int, seed: int) -> UndimNet:
+def train(low: Tensor, reference: Tensor, steps: int, seed: int) -> UndimNet:
     """The net, trained on thumbnails (N, 3, 24, 24) by log(mean squared error + floor)."""
     torch.manual_seed(seed)
     net = UndimNet()
-    net.profile = profile
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     net.train()
@@ -77,21 +67,17 @@ def main() -> None:
     pairs = read_pairs(given.lol / "our485-256", every=1)
     small = [torch.from_numpy(np.stack([thumbnail(pair[i], SIDE) for pair in pairs])).movedim(3, 1) for i in (0, 1)]
     fold = np.random.default_rng(0).permutation(len(pairs)) % FOLDS
-    eval15 = read_pairs(given.lol / "eval15", every=1)
-    for title, profile in (("as it is", LightProfile()), ("without the peak", WithoutPeak())):
-        held_out, seen = [], []
-        for k in range(FOLDS):
-            inside = torch.from_numpy(fold != k)
-            net = train(small[0][inside], small[1][inside], profile, given.steps, seed=k)
-            held_out.append(measure(net, [pair for pair, f in zip(pairs, fold, strict=True) if f == k]))
-            seen.append(measure(net, [pair for pair, f in zip(pairs, fold, strict=True) if f == (k + 1) % FOLDS]))
-        last = measure(train(*small, profile, given.steps, seed=0), eval15)
-        for name, scores in (("our485, held out", np.concatenate(held_out)), ("our485, seen", np.concatenate(seen))):
-            print(f"{title}, {name}: {scores[:, 0].mean():.2f} dB / {scores[:, 1].mean():.3f}")
-        error = last[:, 0].std(ddof=1) / len(last) ** 0.5
-        print(
-            f"{title}, eval15, trained on our485: {last[:, 0].mean():.2f} +- {error:.2f} dB / {last[:, 1].mean():.3f}"
-        )
+    held_out, seen = [], []
+    for k in range(FOLDS):
+        inside = torch.from_numpy(fold != k)
+        net = train(small[0][inside], small[1][inside], given.steps, seed=k)
+        held_out.append(measure(net, [pair for pair, f in zip(pairs, fold, strict=True) if f == k]))
+        seen.append(measure(net, [pair for pair, f in zip(pairs, fold, strict=True) if f == (k + 1) % FOLDS]))
+    last = measure(train(*small, given.steps, seed=0), read_pairs(given.lol / "eval15", every=1))
+    for name, scores in (("our485, held out", np.concatenate(held_out)), ("our485, seen", np.concatenate(seen))):
+        print(f"{name}: {scores[:, 0].mean():.2f} dB / {scores[:, 1].mean():.3f}")
+    error = last[:, 0].std(ddof=1) / len(last) ** 0.5
+    print(f"eval15, trained on our485: {last[:, 0].mean():.2f} +- {error:.2f} dB / {last[:, 1].mean():.3f}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ TOE = 0.004  # about one 8-bit level: below it, logarithms of samples say nothin
 KNEE, CEILING = 0.5, 0.85  # a surrounding is brightened freely up to the knee, and ever less towards the ceiling
 LIT = 0.5, 0.85  # brightness of the brightest place, from which on the restraint begins and is whole
 STRENGTHS = 8  # intervals of the strength in which the curve is inverted
+UNSEEN = 1e-4  # a rise far below it counts as no rise: its interpolation would be rounding errors
 STEEPNESS = 4.0  # of the soft step, per unit of log: the steps of neighbouring levels overlap
 PEAK = 40.0  # sharpness of the soft maximum
 FAINT = 1e-9  # exp(PEAK (x - 1)) for x = 0.48: fainter peaks are all the same
@@ -86,8 +87,8 @@ def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
     h = ((places.amax((2, 3), keepdim=True) - LIT[0]) / (LIT[1] - LIT[0])).clamp(0, 1)
     h = h * h * (3 - 2 * h)
     wanted = torch.where(y > KNEE, y + h * (torch.minimum(y, bent) - y), y)
-    rise = (steps[:, 1:] - steps[:, :-1]).clamp_min(1e-6)
-    share = ((wanted - steps[:, :-1]) / rise).clamp(0, 1).mean(1, keepdim=True)
+    rise = (steps[:, 1:] - steps[:, :-1]).clamp_min(0)
+    share = ((wanted - steps[:, :-1] + UNSEEN) / (rise + UNSEEN)).clamp(0, 1).mean(1, keepdim=True)
     return torch.where(wanted < y, share, 1.0)
 
 
