@@ -10,9 +10,11 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from undim.enhancer import Enhancer
 from undim.errors import ConfigError, TrainingError
+from undim.pretrained import DENOISER
 from undim.training.checkpoints import save_checkpoint
 from undim.training.config import build, read_values
 from undim.training.denoiser import (
@@ -59,7 +61,8 @@ def test_a_new_net_gives_back_the_filtered_picture_and_is_small() -> None:
 def test_a_sample_depends_on_less_than_48_px_around_it() -> None:
     torch.manual_seed(0)
     net = DenoiserNet((4, 4, 4)).double()
-    torch.nn.init.normal_(net.last.weight)
+    for layer in (net.last, net.lift1, net.lift2):
+        torch.nn.init.normal_(layer.weight)
     image = torch.rand(1, 6, 144, 144, generator=seeded(), dtype=torch.float64)
     reach = 0
     for place in range(64, 72):  # every place in a block of 8
@@ -126,7 +129,7 @@ def test_the_filter_is_that_of_the_photo_path() -> None:
     enhancer = Enhancer(threads=1)
     image = dark[0].permute(1, 2, 0).numpy()
     eps = enhancer._filter_eps(image, "auto", enhancer._added(image, maps[0].numpy(), 1.0))
-    wanted = enhancer._walk(image, maps[0].numpy(), 1.0, eps)
+    wanted = enhancer.walk(image, maps[0].numpy(), 1.0, eps)
     got = filtered(dark, maps, torch.ones(1))[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(got, wanted, atol=2e-3)
 
@@ -190,6 +193,39 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypat
     with pytest.raises(TrainingError, match="another recipe"):
         train_denoiser(small(5), smooth_patches(), tmp_path / "broken")  # its learning rate has fallen
     assert course(small(5), 4) == course(small(9), 4) != course(small(5), 5)
+
+
+def shipped_net() -> DenoiserNet:
+    net = DenoiserNet()
+    net.load_state_dict(load_file(DENOISER.path.with_suffix(".safetensors")))
+    return net.eval()
+
+
+def noisy_pair() -> torch.Tensor:
+    """A brightened picture of boxes with grain, and the same picture with less of it."""
+    generator = torch.Generator().manual_seed(0)
+    boxes = 0.2 + 0.5 * torch.rand(1, 3, 8, 12, generator=generator).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    grain = 0.05 * torch.randn(boxes.shape, generator=generator)
+    return torch.cat([boxes + grain, boxes + 0.3 * grain], 1).clamp(0, 1)
+
+
+def test_the_shipped_files_hold_the_same_net() -> None:
+    session = onnxruntime.InferenceSession(DENOISER.path, providers=["CPUExecutionProvider"])
+    for brightness in (1, 0.3, 0.01, 0):
+        both = brightness * noisy_pair()
+        (cleaned,) = session.run(["cleaned"], {"image": both.numpy()})
+        with torch.no_grad():
+            np.testing.assert_allclose(cleaned, shipped_net()(both).numpy(), atol=1e-5)
+
+
+def test_every_level_of_the_shipped_net_has_a_say() -> None:
+    both = noisy_pair()
+    with torch.no_grad():
+        whole = shipped_net()(both)
+        for name in ("lift1", "lift2"):
+            net = shipped_net()
+            torch.nn.init.zeros_(getattr(net, name).weight)
+            assert (net(both) - whole).abs().mean() > 1e-3, f"what comes up through {name} changes nothing"
 
 
 def test_the_file_says_what_the_net_says(tmp_path: Path) -> None:

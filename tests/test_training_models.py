@@ -110,8 +110,9 @@ def test_the_onnx_file_equals_the_net(name: str, tmp_path: Path) -> None:
 def assert_equal_maps(file: Path, model: torch.nn.Module) -> None:
     """File and net say the same of bright and of dark pictures."""
     estimator = CurveEstimator(file)
-    for brightness in (1, 0.3, 0.05, 0.01):
-        low = brightness * picture(1, 3, 31, 50)
+    glow = torch.linspace(1, -3, 50).clamp_min(0).expand(1, 3, 31, 50)
+    dark = [brightness * picture(1, 3, 31, 50) for brightness in (1, 0.3, 0.05, 0.01, 0)]
+    for low in (*dark, glow, torch.maximum(glow, dark[2])):
         maps = estimator(low[0].permute(1, 2, 0).numpy())
         with torch.no_grad():
             np.testing.assert_allclose(maps, model(low)[0].numpy(), atol=1e-5)

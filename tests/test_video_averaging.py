@@ -61,6 +61,18 @@ def test_noise_half_as_strong_again_as_was_measured_is_not_taken_for_motion() ->
     assert (states[0][1] < FRAMES).mean() < 0.01
 
 
+@pytest.mark.parametrize("cell", [(1, 1), (2, 2)])
+def test_a_step_under_noise_in_luma_alone_is_followed_at_once(cell: tuple[int, int]) -> None:
+    rng, shapes = np.random.default_rng(0), [(128, 128), *[(128 // cell[0], 128 // cell[1])] * 2]
+    states = [([np.full(shape, 60 * 256, np.uint16) for shape in shapes], np.ones(shapes[2], np.uint8)) for _ in "ab"]
+    for i in range(24):
+        luma = 66 if i == 23 else 60  # one and a half times the noise
+        frame = [np.rint(rng.normal(luma, 4, shapes[0])).astype(np.uint8)]
+        frame += [np.full(shape, 60, np.uint8) for shape in shapes[1:]]
+        average(frame, 8, *states[i % 2], [4 / 255, 0, 0], *states[1 - i % 2])
+    assert states[0][0][0].mean() / 256 > 65.5
+
+
 def test_a_moving_thing_leaves_no_ghost() -> None:
     filtered = Filtered()
     for i in range(12):

@@ -69,6 +69,13 @@ def test_without_smoothing_frames_are_what_the_enhancer_makes(enhancer: Enhancer
     assert (first == alone[0]).all()  # smoothing begins where the first frame is
 
 
+def test_a_number_is_the_filter_for_photographs(enhancer: Enhancer) -> None:
+    frame = dark()[0]
+    for amount in (0.3, 1.0):
+        (got,) = enhance_stream([frame], enhancer=enhancer, denoise=amount, smooth=False)
+        assert (got == enhancer(frame, denoise=amount)).all()
+
+
 def test_strength_0_gives_back_the_input(enhancer: Enhancer) -> None:
     frames = dark(np.uint16)
     for before, after in zip(frames, enhance_stream(frames, enhancer=enhancer, strength=0), strict=True):

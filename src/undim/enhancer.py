@@ -28,6 +28,7 @@ from undim.sampling import Tile, thumbnail, tiles
 
 # How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the whole picture.
 REACH = {"DCENet": 7, "DCENetPP": 7}
+WHOLE_EPS = 4e-4  # of the filter for `denoise=1`: that of the null model
 BRIGHTNESS, COLOUR = 0.5, 2.0  # times the filter's eps: in colour, noise shows more and detail less
 QUANTISATION = 1 / 12 / 255**2  # the variance that rounding to 8 bits adds: a smaller eps filters nothing that shows
 
@@ -128,7 +129,11 @@ class Enhancer:
     def _denoiser(self) -> LearnedDenoiser:
         return LearnedDenoiser(device=self.device, threads=self.threads)
 
-    def _walk(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
+    def walk(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
+        """The image through the curve, and before it through the filter of brightness and colour differences.
+
+        eps   between that of brightness, half of it, and that of colour, twice it; 0 leaves the filter out
+        """
         n, threads = self.info.iterations, self.threads
         if eps > 0:
             return filter_and_apply(
@@ -148,7 +153,7 @@ class Enhancer:
         return 1 - 1 / max(1.0, float(bright.mean() / max(small.mean(), 1e-6))) ** 2
 
     def _filter_eps(self, image: Image, denoise: Denoise, added: float) -> float:
-        """The guided filter's eps between those of brightness and colour; 0 for none, 4e-4 at a given amount of 1.
+        """The guided filter's eps, between those of brightness and colour; 0 for none.
 
         "auto", and "learned" before its network, take the eps that suits the noise found in the image, times the
         share of it that the curve adds: a picture that is hardly brightened is hardly filtered.
@@ -156,7 +161,7 @@ class Enhancer:
         if denoise in ("auto", "learned"):
             eps = matched_eps(estimate_noise(image)) * added
         else:
-            eps = 0.0 if denoise == "off" else 4e-4 * float(denoise)
+            eps = 0.0 if denoise == "off" else WHOLE_EPS * float(denoise)
         return eps if eps > QUANTISATION else 0.0
 
     def _tiles(self, image: Image) -> Iterator[Tile]:
@@ -182,13 +187,13 @@ class Enhancer:
     def _brighten(self, image: Image, curve_maps: Float32, strength: float, *filters: float) -> list[Image]:
         """The image brightened, once for the eps of each filter."""
         if self.maps != "full":
-            return [self._walk(image, curve_maps, strength, eps) for eps in filters]
+            return [self.walk(image, curve_maps, strength, eps) for eps in filters]
         results = [np.empty_like(image) for _ in filters]
         for tile in self._tiles(image):
             around = image[tile.around]
             own_maps = self._estimator(to_unit(around))
             for enhanced, eps in zip(results, filters, strict=True):
-                enhanced[tile.core] = self._walk(around, own_maps, strength, eps)[tile.inner]
+                enhanced[tile.core] = self.walk(around, own_maps, strength, eps)[tile.inner]
         return results
 
 

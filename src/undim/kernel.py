@@ -1,6 +1,6 @@
 """The compiled kernel `undim._native`, where it was built, and the threads it may use.
 
-undim installs without a compiler too; then the NumPy references in `curves` and `denoise` do the work, some
+undim installs without a compiler too; then the NumPy references beside its callers do the work, some
 thirty times slower, and one `SlowKernelWarning` says so at first use.
 """
 

@@ -64,7 +64,7 @@ def ssim(image: Image, reference: Image, *, data_range: float) -> float:
     total = 0.0
     for top in range(0, height - window + 1, _STRIP):
         rows = slice(top, top + _STRIP + window - 1)
-        x, y = image[rows] / float(data_range), reference[rows] / float(data_range)
+        x, y = (np.divide(pixels[rows], data_range, dtype=np.float64) for pixels in (image, reference))
         mx, my = _blur(x), _blur(y)
         mxy, mxx_myy = mx * my, mx * mx + my * my
         covariance = _blur(x * y) - mxy

@@ -50,8 +50,8 @@ void slide(Sum* __restrict total, const Sum* __restrict fresh, Sum* __restrict o
     }
 }
 
-// n <- min(n + 1, frames) at rest, 1 where |d| exceeds what noise gives, limit^2 (1 + 1/n), or d both that and its share
-// of |d|; all in squares.
+// n <- min(n + 1, frames) at rest, else 1: where the sum of |d| is above its limit, or the sum of d is above both its own
+// limit and its share of |d|. The limits grow by sqrt(1 + 1/n); all is compared in squares.
 void decide(const Average& job, const Sum* __restrict size, const Sum* __restrict shift, const std::uint8_t* __restrict count,
             std::uint8_t* __restrict next, float* __restrict inverse) {
     const float size_square = job.size_limit * job.size_limit, shift_square = job.shift_limit * job.shift_limit;

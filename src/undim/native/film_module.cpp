@@ -108,8 +108,8 @@ void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Thr
 
 void average_planes(const Three<Plane>& frame, const Three<Contiguous<const std::uint16_t>>& before,
                     const Contiguous<const std::uint8_t>& count, const Three<Contiguous<std::uint16_t>>& after,
-                    const Contiguous<std::uint8_t>& next_count, int shift, float size_limit, float shift_limit, float shift_share,
-                    int frames, int threads, const std::string& instructions) {
+                    const Contiguous<std::uint8_t>& next_count, int shift, float size_limit, float shift_limit,
+                    float shift_share, int frames, int threads, const std::string& instructions) {
     Average job{};
     job.wide = std::get<0>(frame).dtype() == nb::dtype<std::uint16_t>();
     job.shift = shift;

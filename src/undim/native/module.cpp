@@ -108,7 +108,8 @@ void box_means(const AnyArray& samples, const Means& out, float unit, int thread
     job.rows = static_cast<std::int64_t>(out.shape(0));
     job.columns = static_cast<std::int64_t>(out.shape(1));
     job.unit = unit;
-    const bool side_by_side = (job.channels == 1 || samples.stride(2) == 1) && (job.width == 1 || samples.stride(1) == job.channels);
+    const bool side_by_side = (job.channels == 1 || samples.stride(2) == 1) &&
+                              (job.width == 1 || samples.stride(1) == job.channels);
     if (!side_by_side || out.size() == 0 || job.rows > job.height || job.columns > job.width ||
         static_cast<std::int64_t>(out.shape(2)) != job.channels || !(unit > 0) || threads < 1)
         throw nb::value_error("arguments do not fit together");

@@ -17,7 +17,8 @@ class DenoiserNet(nn.Module):
     for noise of all strengths. It sees what was taken away, and the filtered picture less its mean around, folded
     into 24 planes of half the size; three levels, `widths` wide, halve it twice more, and the result is added to the
     filtered picture. A sample of the output depends on less than 48 px around it. 78,412 parameters and 7.1 GMAC a
-    megapixel. A new net gives back the filtered picture: its last layer is zero.
+    megapixel. A new net gives back the filtered picture: its last layer is zero, and so are the ways back up from the
+    smaller levels, which come in as they learn. Units are SiLU: of ReLU, whole levels died in the first steps.
     """
 
     def __init__(self, widths: tuple[int, int, int] = (24, 32, 48)) -> None:
@@ -35,7 +36,8 @@ class DenoiserNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        nn.init.zeros_(self.last.weight)
+        for layer in (self.last, self.lift1, self.lift2):
+            nn.init.zeros_(layer.weight)
 
     def forward(self, both: Tensor) -> Tensor:
         bright, filtered = both[:, :3], both[:, 3:]
@@ -51,7 +53,7 @@ class DenoiserNet(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU())
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.SiLU())
 
 
 def _smooth(planes: Tensor) -> Tensor:

@@ -55,8 +55,8 @@ def export_onnx(
 
     The input `image` has so many planes, and any height and width that are multiples of `multiple`.
 
-    Returns the largest difference between net and file on bright and dark pictures of three sizes; above `TOLERANCE`
-    no file is left and a ModelError says so.
+    Returns the largest difference between net and file on bright, dark and lamp-lit pictures of three sizes; above
+    `TOLERANCE` no file is left and a ModelError says so.
     """
     model = model.eval()
     example = torch.rand(1, planes, 48, 64, generator=torch.Generator().manual_seed(0))
@@ -98,9 +98,13 @@ def _difference(model: nn.Module, data: bytes, planes: int, multiple: int) -> fl
     """The largest difference of outputs between net and file; NaN where either is not finite."""
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     differences = []
-    for (height, width), brightest in itertools.product(((48, 64), (37, 53), (1, 1)), (1, 0.1, 0.01, 0)):
+    for (height, width), brightest, lit in itertools.product(
+        ((48, 64), (37, 53), (1, 1)), (1, 0.1, 0.01, 0), (False, True)
+    ):
         size = multiple * math.ceil(height / multiple), multiple * math.ceil(width / multiple)
         image = brightest * torch.rand(1, planes, *size, generator=torch.Generator().manual_seed(height))
+        if lit:  # a lamp and its glow in what may be darkness
+            image = torch.maximum(image, torch.linspace(1, -1, size[1]).clamp_min(0).expand_as(image))
         (values,) = session.run(None, {"image": image.numpy()})
         differences.append(np.abs(values - model(image).numpy()).max())
     return float(np.max(differences))

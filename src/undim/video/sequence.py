@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 
 import numpy as np
 
-from undim.curves import Float32, Image, apply_curves, check_image, to_unit
-from undim.denoise import filter_and_apply
-from undim.enhancer import Denoise, Enhancer
+from undim.curves import Float32, Image, check_image, to_unit
+from undim.enhancer import WHOLE_EPS, Denoise, Enhancer
 from undim.errors import InputError
 from undim.sampling import thumbnail
 from undim.video.averaging import TemporalAverage
@@ -55,8 +53,7 @@ class FrameEnhancer:
         maps = self._maps(small, seconds)
         if self._average:
             frame = _averaged(frame, self._average)
-        walk = partial(filter_and_apply, eps=4e-4 * self._filter) if self._filter else apply_curves
-        return walk(frame, maps, iterations=self._iterations, strength=self._strength, threads=self._enhancer.threads)
+        return self._enhancer.walk(frame, maps, self._strength, WHOLE_EPS * self._filter)
 
     @property
     def takes_yuv(self) -> bool:
