@@ -82,7 +82,7 @@ MODELS: dict[str, Pretrained] = {
 # What `--denoise learned` loads; it estimates no curve, so it is no choice of `--model`.
 DENOISER = Pretrained(
     file="undim-denoiser.onnx",
-    sha256="d709d2ccfa32ae01222b7065c991ff5f02d2d0c57b7f0493aa3e67fe835585ff",
+    sha256="b49fe7b4b31bf4e22fce8964c2574ac34802737d6c9d2d84c2f12482deecfee4",
     licence="Apache-2.0",
     training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
     recipe="undim-denoiser",
