@@ -81,7 +81,7 @@ def gt_mean_psnr(image: Image, reference: Image, *, data_range: float) -> float:
         x' = min(x luma(y) / luma(x), R)
 
     Many papers print this figure ("GT-mean") in the place of PSNR. It looks at the answer, and is worth 2 to
-    8 dB: a column of its own, never the headline. A black image, which has no mean to scale, stays as it is.
+    11 dB: a column of its own, never the headline. A black image, which has no mean to scale, stays as it is.
     """
     _check(image, data_range, reference)
     mean, wanted = (float(np.dot(array.mean(axis=(0, 1), dtype=np.float64), _LUMA)) for array in (image, reference))

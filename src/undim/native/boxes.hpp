@@ -7,14 +7,14 @@ namespace undim {
 namespace {
 
 // sums += the next rows of the image, n samples each.
-template <typename T, typename Sum>
+template <typename T>
 void add_rows(const Boxes& job, Index top, Index bottom, float* __restrict sums, Index n) {
     const auto row = [&](Index y) { return reinterpret_cast<const T*>(job.in + y * job.row_stride); };
     Index y = top;
     for (; y + 4 <= bottom; y += 4) {  // four at a time: the sums are read and written less often
         const T *__restrict a = row(y), *__restrict b = row(y + 1);
         const T *__restrict c = row(y + 2), *__restrict d = row(y + 3);
-        for (Index j = 0; j < n; ++j) sums[j] += static_cast<float>(Sum(a[j]) + Sum(b[j]) + Sum(c[j]) + Sum(d[j]));
+        for (Index j = 0; j < n; ++j) sums[j] += static_cast<float>(a[j] + b[j] + c[j] + d[j]);
     }
     for (; y < bottom; ++y) {
         const T* __restrict a = row(y);
@@ -23,16 +23,13 @@ void add_rows(const Boxes& job, Index top, Index bottom, float* __restrict sums,
 }
 
 // One row of boxes.
-void box_means(const Boxes& job, Index i, unsigned char* scratch) {
+template <typename T>
+void average_row(const Boxes& job, Index i, unsigned char* scratch) {
     auto* sums = reinterpret_cast<float*>(scratch);
     const Index n = job.width * job.channels;
     for (Index j = 0; j < n; ++j) sums[j] = 0.0f;
     const Index top = i * job.height / job.rows, bottom = (i + 1) * job.height / job.rows;
-    switch (job.sample) {
-        case Sample::u8: add_rows<std::uint8_t, std::int32_t>(job, top, bottom, sums, n); break;
-        case Sample::u16: add_rows<std::uint16_t, std::int32_t>(job, top, bottom, sums, n); break;
-        default: add_rows<float, float>(job, top, bottom, sums, n);
-    }
+    add_rows<T>(job, top, bottom, sums, n);
     float* out = job.out + i * job.columns * job.channels;
     for (Index k = 0; k < job.columns; ++k) {
         const Index left = k * job.width / job.columns, right = (k + 1) * job.width / job.columns;

@@ -100,6 +100,10 @@ std::size_t scratch_bytes(const Job& job, const Tile& tile) {
     });
 }
 
+void box_means(const Boxes& job, Index row, unsigned char* scratch) {
+    with_sample_type(job.sample, [&](auto sample) { average_row<decltype(sample)>(job, row, scratch); });
+}
+
 }  // namespace
 
 extern const Kernel UNDIM_JOIN(kernel_, UNDIM_ISA);

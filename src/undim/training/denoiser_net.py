@@ -19,7 +19,7 @@ class DenoiserNet(nn.Module):
     more, and the result is added to the filtered picture. A sample of the output depends on less than 48 px around it.
     78,412 parameters and 7.1 GMAC a megapixel. A new net gives back the filtered picture: its last layer is zero, and
     so are the ways back up from the smaller levels, which come in as they learn. Units are SiLU: of ReLU, whole levels
-    died in the first steps.
+    died (docs/experiments.md).
     """
 
     def __init__(self, widths: tuple[int, int, int] = (24, 32, 48)) -> None:
@@ -45,7 +45,7 @@ class DenoiserNet(nn.Module):
         removed = bright - filtered
         noise = _smooth(removed.abs().mean(1, keepdim=True)) + LEAST
         planes = torch.cat([removed, (filtered - _smooth(filtered)) / 4], 1) / noise
-        planes = planes / (1 + planes.abs() / 4)  # an edge may be sixty units high; nets that saw it unbent died
+        planes = planes / (1 + planes.abs() / 4)  # an edge may be sixty units high
         first = self.down1(pixel_unshuffle(planes, 2))
         second = self.down2(first)
         third = self.middle(second)

@@ -26,7 +26,7 @@ from undim.kernel import native_kernel, thread_count
 
 FRAMES = 8  # averaged at most: eight halve the noise 1.5 times; more would smear what moves slowly
 TEXTURE = 2.0  # times the mean |d| of noise alone
-ONE_SIGN = 0.7  # share of |d| that is certainly no noise when all d of a window leave it after cancelling
+ONE_SIGN = 0.7  # the most that the sum of d need be of that of |d|: with noise in few planes it is hardly ever more
 SHIFT = 4.0  # times the deviation of the mean d of noise alone
 PATCH, GRID = 32, 6  # sigma is measured on at most GRID x GRID patches of the frame
 QUIET = 25  # percentile of the patches' deviations that is taken for noise: the others hold texture
@@ -148,7 +148,7 @@ def _limits(sigma: Sequence[float], cell: Extent, window: Extent) -> tuple[float
     deviation = 65535 * np.asarray(sigma)
     size = float(math.sqrt(2 / math.pi) * (samples @ deviation))
     shift = SHIFT * math.sqrt(samples @ deviation**2)
-    return TEXTURE * size, shift, min(shift / size, ONE_SIGN)
+    return TEXTURE * size, shift, min(shift / size, ONE_SIGN) if size else ONE_SIGN
 
 
 def noise(plane: Plane) -> float:
