@@ -256,6 +256,31 @@ def test_two_processes_do_what_one_does(file: Path, data: Path, tmp_path: Path) 
         torch.testing.assert_close(second[key], first[key], rtol=1e-3, atol=2e-5)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of threads are read from /proc")
+def test_the_processes_threads_end_with_the_training(tmp_path: Path) -> None:
+    """Threads of a group that outlives it may meet an interpreter that is being taken down, which aborts."""
+    script = tmp_path / "step.py"
+    script.write_text(
+        "import contextlib, os, torch\n"
+        "from undim.training.workers import Workers\n"
+        "with Workers('cpu') as workers:\n"
+        "    model = torch.nn.Linear(2, 2)\n"
+        "    optimizer = torch.optim.Adam(model.parameters())\n"
+        "    model(torch.ones(1, 2)).sum().backward()\n"
+        "    gradients = [parameter.grad for parameter in model.parameters()]\n"
+        "    workers.average(torch.zeros(1), 1, gradients)\n"
+        "    optimizer.step()\n"
+        "names = []\n"
+        "for task in os.listdir('/proc/self/task'):\n"
+        "    with contextlib.suppress(OSError):  # it may have ended since\n"
+        "        names.append(open(f'/proc/self/task/{task}/comm').read())\n"
+        "assert not [name for name in names if 'gloo' in name], names\n"
+    )
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run(launch, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_loss_that_is_not_finite_ends_the_run(
     recipe: Recipe, data: Path, tmp_path: Path, without_export: None
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import platform
 
@@ -29,6 +30,9 @@ class Workers:
 
     def __enter__(self) -> Workers:
         if self.size > 1:
+            # What torch.optim imports at the first step takes the group of that moment as default arguments: imported
+            # after it, they keep it and its threads past destroy_process_group, and Python may abort as it ends.
+            importlib.import_module("torch._dynamo")
             dist.init_process_group("gloo" if self.device.type == "cpu" else "nccl")
         return self
 
