@@ -34,9 +34,7 @@ class FrameEnhancer:
         self._strength = strength
         self._average = None if denoise in ("off", 0) else TemporalAverage(enhancer.threads)
         self._filter = 0.0 if isinstance(denoise, str) else float(denoise)
-        self._steady = (
-            SteadyMaps(enhancer.curve_maps, iterations=self._iterations, strength=strength) if smooth else None
-        )
+        self._steady = SteadyMaps(self._estimate, iterations=self._iterations, strength=strength) if smooth else None
 
     def __call__(self, frame: Image, seconds: float, small: Float32 | None = None) -> Image:
         """The bright frame, of the same shape and dtype.
@@ -76,7 +74,13 @@ class FrameEnhancer:
         return max(height, width) if self._enhancer.maps == "full" else self._enhancer.maps
 
     def _maps(self, small: Float32, seconds: float) -> Float32:
-        return self._steady(small, seconds) if self._steady else self._enhancer.curve_maps(small)
+        return self._steady(small, seconds) if self._steady else self._estimate(small)
+
+    def _estimate(self, small: Float32) -> Float32:
+        """The maps, as (C, 1, 1) where they do not vary over the picture, as those of most models' frames: faster."""
+        maps = self._enhancer.curve_maps(small)
+        first = maps[:, :1, :1]
+        return first if (maps == first).all() else maps
 
 
 def enhance_stream(

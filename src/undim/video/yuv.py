@@ -103,7 +103,7 @@ def brighten(
     native = native_kernel()
     if native is None:
         return brighten_numpy(dark, bright, curve_maps, iterations=iterations, strength=strength)
-    steps = curve_steps(_folded(curve_maps), iterations=iterations, strength=strength)
+    steps = curve_steps(curve_maps, iterations=iterations, strength=strength)
     native.brighten_yuv(
         dark.planes, dark.levels, bright.planes, bright.levels, dark.weights, steps, iterations, thread_count(threads)
     )
@@ -131,12 +131,6 @@ def brighten_numpy(dark: Yuv, bright: Yuv, curve_maps: Float32, *, iterations: i
             y, x = np.ogrid[rows.start : rows.start + len(values), : values.shape[1]]
             sample = np.floor(origin + scale * values + THRESHOLDS[y % 8, x % 8])
             bright.planes[index][rows] = np.clip(sample, 0, bright.levels.maximum)
-
-
-def _folded(curve_maps: Float32) -> Float32:
-    """Maps that do not vary over the picture, as the default model's, as (C, 1, 1): the kernel is faster then."""
-    first = curve_maps[:, :1, :1]
-    return first if (curve_maps == first).all() else curve_maps
 
 
 def _means(plane: Plane, h: int, w: int) -> Float32:
