@@ -221,23 +221,21 @@ def measure_speed(data: Path, model: str) -> None:
         print(f"    at least {least:.1f} ms and {fastest:.1f} ms", flush=True)
     for preset in ("medium", "veryfast"):
         with tempfile.TemporaryDirectory() as folder:
-            plain, bright, again = (Path(folder) / name for name in ("plain.mp4", "bright.mp4", "again.mp4"))
-            convert = partial(
-                enhance_video,
-                clip,
-                bright,
-                enhancer=enhancer,
-                encoding=Encoding(preset=preset),
-                end=2.0,
-                overwrite=True,
-            )
+            plain, bright, again, same = (Path(folder) / f"{name}.mp4" for name in ("plain", "bright", "again", "same"))
+            given = {"enhancer": enhancer, "encoding": Encoding(preset=preset), "end": 2.0, "overwrite": True}
+            convert = partial(enhance_video, clip, bright, **given)
             convert()
-            works = (partial(transcode, clip, plain, preset), partial(transcode, bright, again, preset), convert)
-            spent = dict(zip(("the dark clip", "the bright clip", "undim"), cheapest(3, *works), strict=True))
+            works = {
+                "the dark clip": partial(transcode, clip, plain, preset),
+                "the bright clip": partial(transcode, bright, again, preset),
+                "undim --strength 0": partial(enhance_video, clip, same, strength=0.0, **given),
+                "undim": convert,
+            }
+            spent = dict(zip(works, cheapest(5, *works.values()), strict=True))
         print(f"transcode, {preset}: processor and clock, ms per frame; ratio to the dark clip", flush=True)
         for name, (cpu, clock) in spent.items():
             ratios = f"{cpu / spent['the dark clip'][0]:5.2f} {clock / spent['the dark clip'][1]:5.2f}"
-            print(f"    {name:<16} {1e3 * cpu / 60:6.1f} {1e3 * clock / 60:6.1f} {ratios}", flush=True)
+            print(f"    {name:<18} {1e3 * cpu / 60:6.1f} {1e3 * clock / 60:6.1f} {ratios}", flush=True)
 
 
 def measure_encoder(data: Path, model: str) -> None:
