@@ -38,7 +38,7 @@ DEFAULT = "undim"
 MODELS: dict[str, Pretrained] = {
     "undim": Pretrained(
         file="undim.onnx",
-        sha256="84a1cf33179e5cd36769a7393e59e77109cae300d2d4cba643bd126828b5ba88",
+        sha256="b9b2c26fdd949a0a7bdfd6297249224ff93d83a487164a64c7b02e76f97cabe8",
         licence="Apache-2.0",
         training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
         recipe="undim",
@@ -48,7 +48,7 @@ MODELS: dict[str, Pretrained] = {
     ),
     "undim-lol": Pretrained(
         file="undim-lol.onnx",
-        sha256="1681ee352e8b16ef25ce17123c74063a3210d0bd8c7b40a3c312abc19311b244",
+        sha256="ceff55109e3ef5949dc0a06f1dede41059be6f304914101f461bb67ae2e8a826",
         licence="research use only: no licence is stated for the LOL pictures",
         training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light by as many stops as "
         "LOL v1's dark training pictures",

@@ -74,7 +74,9 @@ def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
 
     above the knee. With h, which rises smoothly from 0 to 1 while the mean of the brightest 3 x 3 places rises from 0.5
     to 0.85, the factor is the strength at which the curve gives y + h (wanted - y), found by linear interpolation
-    between 9 strengths. It is exactly 1 where nothing is restrained, as in every picture without bright places.
+    between 9 strengths, and then the mean over 5 x 5 places: between a restrained sky and a tower that is not, a step
+    of the factor would be seen as a rim of light. It is exactly 1 where nothing within two places is restrained, as in
+    every picture without bright places.
     """
     strengths = torch.linspace(0, 1, STRENGTHS + 1, device=light.device)[:, None, None]
     steps = light * torch.ones_like(strengths)  # (B, 9, H, W)
@@ -89,7 +91,8 @@ def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
     wanted = torch.where(y > KNEE, y + h * (torch.minimum(y, bent) - y), y)
     rise = (steps[:, 1:] - steps[:, :-1]).clamp_min(0)
     share = ((wanted - steps[:, :-1] + UNSEEN) / (rise + UNSEEN)).clamp(0, 1).mean(1, keepdim=True)
-    return torch.where(wanted < y, share, 1.0)
+    factor = torch.where(wanted < y, share, 1.0)
+    return nn.functional.avg_pool2d(factor, 5, stride=1, padding=2, count_include_pad=False)
 
 
 class UndimNet(nn.Module):
