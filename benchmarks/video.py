@@ -7,9 +7,9 @@
     python benchmarks/video.py encoder --data ../shared/data/video
     python benchmarks/video.py soak    --gigabytes 2
 
-Speeds are ratios of two things done in turn, best of several, in processor time too, since other work on the machine
-disturbs the clock. The dark clip with known truth is `bright-indoor.mp4`, darkened in linear light to a twelfth of its
-exposure, with shot noise of 2000 electrons full scale and 2.5 electrons of read noise, 8 bit, H.264 at crf 10.
+Speeds are ratios of two things done in turn, in processor time too, since other work on the machine disturbs the
+clock. The dark clip with known truth is `bright-indoor.mp4`, darkened in linear light to a twelfth of its exposure,
+with shot noise of 2000 electrons full scale and 2.5 electrons of read noise, 8 bit, H.264 at crf 10.
 """
 
 from __future__ import annotations
@@ -193,15 +193,15 @@ def grainy(frame: av.VideoFrame) -> np.ndarray:
     return np.rint(eight_bits(rgb16(frame)) + grain).clip(0, 255).astype(np.uint8)
 
 
-def cheapest(times: int, *works: Callable[[], object]) -> list[tuple[float, float]]:
-    """The least processor time and time on the clock of each work, in seconds, done in turn."""
-    spent: list[list[tuple[float, float]]] = [[] for _ in works]
-    for _ in range(times):
-        for work, seconds in zip(works, spent, strict=True):
+def in_turn(times: int, *works: Callable[[], object]) -> np.ndarray:
+    """Processor time and time on the clock, in seconds, of each work in each round: (times, works, 2)."""
+    spent = np.empty((times, len(works), 2))
+    for measured in spent:
+        for work, seconds in zip(works, measured, strict=True):
             used, begun = time.process_time(), time.perf_counter()
             work()
-            seconds.append((time.process_time() - used, time.perf_counter() - begun))
-    return [(min(cpu for cpu, _ in seconds), min(clock for _, clock in seconds)) for seconds in spent]
+            seconds[:] = time.process_time() - used, time.perf_counter() - begun
+    return spent
 
 
 def measure_speed(data: Path, model: str) -> None:
@@ -231,11 +231,11 @@ def measure_speed(data: Path, model: str) -> None:
                 "undim --strength 0": partial(enhance_video, clip, same, strength=0.0, **given),
                 "undim": convert,
             }
-            spent = dict(zip(works, cheapest(5, *works.values()), strict=True))
-        print(f"transcode, {preset}: processor and clock, ms per frame; ratio to the dark clip", flush=True)
-        for name, (cpu, clock) in spent.items():
-            ratios = f"{cpu / spent['the dark clip'][0]:5.2f} {clock / spent['the dark clip'][1]:5.2f}"
-            print(f"    {name:<18} {1e3 * cpu / 60:6.1f} {1e3 * clock / 60:6.1f} {ratios}", flush=True)
+            spent = in_turn(7, *works.values())
+        medians, ratios = np.median(1e3 * spent / 60, axis=0), np.median(spent / spent[:, :1], axis=0)
+        print(f"transcode, {preset}: processor and clock, ms per frame; ratios to the dark clip; medians of 7 rounds")
+        for name, (cpu, clock), (of_cpu, of_clock) in zip(works, medians, ratios, strict=True):
+            print(f"    {name:<18} {cpu:6.1f} {clock:6.1f} {of_cpu:5.2f} {of_clock:5.2f}", flush=True)
 
 
 def measure_encoder(data: Path, model: str) -> None:
@@ -245,7 +245,8 @@ def measure_encoder(data: Path, model: str) -> None:
     dark = list(frames_of(clip, 48))
     bright = [brighten(frame, size=size, format="yuv420p") for frame in frames_of(clip, 48)]
     for preset in ("medium", "veryfast"):
-        (before, _), (after, _) = cheapest(3, partial(encode, dark, preset), partial(encode, bright, preset))
+        works = partial(encode, dark, preset), partial(encode, bright, preset)
+        before, after = in_turn(3, *works)[..., 0].min(axis=0)
         more = encode(bright, preset) / encode(dark, preset)
         print(f"encoder alone, {preset}: {1e3 * before / 48:.1f} ms of processor time per dark frame,", flush=True)
         print(f"    {1e3 * after / 48:.1f} per bright one: {after / before:.2f} times; {more:.2f} times the bytes")

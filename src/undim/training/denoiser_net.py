@@ -19,7 +19,7 @@ class DenoiserNet(nn.Module):
     more, and the result is added to the filtered picture. A sample of the output depends on less than 48 px around it.
     78,412 parameters and 7.1 GMAC a megapixel. A new net gives back the filtered picture: its last layer is zero, and
     so are the ways back up from the smaller levels, which come in as they learn. Units are SiLU: of ReLU, whole levels
-    died (docs/experiments.md).
+    died; and so did the smallest, when it was shown a convolution's large numbers and not means (docs/experiments.md).
     """
 
     def __init__(self, widths: tuple[int, int, int] = (24, 32, 48)) -> None:
@@ -27,7 +27,7 @@ class DenoiserNet(nn.Module):
         half, quarter, eighth = widths
         self.down1 = nn.Sequential(_convolution(24, half), _convolution(half, half))
         self.down2 = nn.Sequential(nn.Conv2d(half, quarter, 2, 2), _convolution(quarter, quarter))
-        self.middle = nn.Sequential(nn.Conv2d(quarter, eighth, 2, 2), _convolution(eighth, eighth))
+        self.middle = nn.Sequential(nn.AvgPool2d(2), _convolution(quarter, eighth))
         self.lift2 = nn.Conv2d(eighth, quarter, 1)
         self.up2 = nn.Sequential(_convolution(quarter, quarter), _convolution(quarter, quarter))
         self.lift1 = nn.Conv2d(quarter, half, 1)
