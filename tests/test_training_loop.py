@@ -263,6 +263,11 @@ def test_the_processes_threads_end_with_the_training(tmp_path: Path) -> None:
     script.write_text(
         "import contextlib, os, torch\n"
         "from undim.training.workers import Workers\n"
+        "def threads():\n"
+        "    for task in os.listdir('/proc/self/task'):\n"
+        "        with contextlib.suppress(OSError):  # it may have ended since\n"
+        "            yield open(f'/proc/self/task/{task}/comm').read()\n"
+        "def of_gloo(): return [name for name in threads() if 'gloo' in name]\n"
         "with Workers('cpu') as workers:\n"
         "    model = torch.nn.Linear(2, 2)\n"
         "    optimizer = torch.optim.Adam(model.parameters())\n"
@@ -270,11 +275,8 @@ def test_the_processes_threads_end_with_the_training(tmp_path: Path) -> None:
         "    gradients = [parameter.grad for parameter in model.parameters()]\n"
         "    workers.average(torch.zeros(1), 1, gradients)\n"
         "    optimizer.step()\n"
-        "names = []\n"
-        "for task in os.listdir('/proc/self/task'):\n"
-        "    with contextlib.suppress(OSError):  # it may have ended since\n"
-        "        names.append(open(f'/proc/self/task/{task}/comm').read())\n"
-        "assert not [name for name in names if 'gloo' in name], names\n"
+        "    assert of_gloo()\n"
+        "assert not of_gloo(), of_gloo()\n"
     )
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     done = subprocess.run(launch, capture_output=True, text=True, timeout=300)

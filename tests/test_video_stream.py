@@ -14,9 +14,10 @@ import pytest
 
 from undim.enhancer import Enhancer
 from undim.errors import InputError
-from undim.video import FrameEnhancer, enhance_stream
+from undim.video import FrameEnhancer, enhance_stream, sequence
 from undim.video.ahead import ahead, stoppable
 from undim.video.raw import enhance_raw
+from undim.video.yuv import Levels, Yuv
 
 RNG = np.random.default_rng(3)
 
@@ -67,6 +68,24 @@ def test_without_smoothing_frames_are_what_the_enhancer_makes(enhancer: Enhancer
         assert (got == expected).all()
     first = next(iter(enhance_stream(frames, enhancer=enhancer, denoise="off")))
     assert (first == alone[0]).all()  # smoothing begins where the first frame is
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_maps_that_do_not_vary_reach_the_curve_as_one_number_each(
+    enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch, smooth: bool
+) -> None:
+    """A lamp comes and goes, too slowly for a cut."""
+    shapes = []
+    monkeypatch.setattr(sequence, "brighten", lambda dark, bright, maps, **_: shapes.append(maps.shape))
+    brightener = FrameEnhancer(enhancer, denoise="off", smooth=smooth)
+    scene = RNG.integers(20, 70, (64, 64)).astype(np.uint8)
+    grey = np.full((64, 64), 128, np.uint8)
+    for index, light in enumerate([0, *range(0, 240, 8), *range(240, 0, -8), *([0] * 150)]):
+        y = scene.copy()
+        y[24:40, 24:40] = np.maximum(y[24:40, 24:40], light)
+        brightener.yuv(Yuv((y, grey, grey), Levels.of(8, full=True), (0.2126, 0.0722)), index / 10)
+    assert shapes[0] == shapes[-1] == (8, 1, 1)
+    assert (8, 64, 64) in shapes
 
 
 def test_a_number_is_the_filter_for_photographs(enhancer: Enhancer) -> None:

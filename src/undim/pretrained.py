@@ -82,11 +82,11 @@ MODELS: dict[str, Pretrained] = {
 # What `--denoise learned` loads; it estimates no curve, so it is no choice of `--model`.
 DENOISER = Pretrained(
     file="undim-denoiser.onnx",
-    sha256="b49fe7b4b31bf4e22fce8964c2574ac34802737d6c9d2d84c2f12482deecfee4",
+    sha256="2ba95f19ea7233ab23fddf98987599c4369c07df3c2184fa01211b2e0707d10a",
     licence="Apache-2.0",
     training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
     recipe="undim-denoiser",
-    parameters=78412,
+    parameters=65308,
 )
 
 

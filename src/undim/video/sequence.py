@@ -14,6 +14,8 @@ from undim.video.averaging import TemporalAverage
 from undim.video.steady import SteadyMaps
 from undim.video.yuv import Yuv, brighten
 
+ROUNDING = 1e-6  # a tenth of a 16-bit level; smoothed towards the same number, maps stop short of it by less
+
 
 class FrameEnhancer:
     """Brightens the frames of one video, in their order; it remembers what came before.
@@ -74,13 +76,10 @@ class FrameEnhancer:
         return max(height, width) if self._enhancer.maps == "full" else self._enhancer.maps
 
     def _maps(self, small: Float32, seconds: float) -> Float32:
-        return self._steady(small, seconds) if self._steady else self._estimate(small)
+        return _folded(self._steady(small, seconds) if self._steady else self._estimate(small))
 
     def _estimate(self, small: Float32) -> Float32:
-        """The maps, as (C, 1, 1) where they do not vary over the picture, as those of most models' frames: faster."""
-        maps = self._enhancer.curve_maps(small)
-        first = maps[:, :1, :1]
-        return first if (maps == first).all() else maps
+        return _folded(self._enhancer.curve_maps(small))
 
 
 def enhance_stream(
@@ -119,3 +118,9 @@ def _averaged(frame: Image, average: TemporalAverage) -> Image:
     if frame.dtype == np.uint8:
         return ((result + np.uint16(128)) >> np.uint16(8)).astype(np.uint8)
     return result if frame.dtype == np.uint16 else to_unit(result)
+
+
+def _folded(curve_maps: Float32) -> Float32:
+    """As (C, 1, 1), which is faster, where they do not vary: the default model's, of a frame without bright places."""
+    first = curve_maps[:, :1, :1]
+    return first if np.abs(curve_maps - first).max() < ROUNDING else curve_maps

@@ -33,7 +33,7 @@ JUMP = math.log(1.5)  # change of the mean brightness within one frame: a light 
 class SteadyMaps:
     """The curve maps of one frame after another: `maps = steady(thumbnail, seconds)`.
 
-    estimate    gives the maps (C, h, w) of a thumbnail; `Enhancer.curve_maps`
+    estimate    gives the maps of a thumbnail, (C, h, w), or (C, 1, 1) where they do not vary; both may come in one film
     iterations  of the curve; `Enhancer.info.iterations`
     strength    at which the maps will be applied
     """
