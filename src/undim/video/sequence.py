@@ -122,5 +122,4 @@ def _averaged(frame: Image, average: TemporalAverage) -> Image:
 
 def _folded(curve_maps: Float32) -> Float32:
     """As (C, 1, 1), which is faster, where they do not vary: the default model's, of a frame without bright places."""
-    first = curve_maps[:, :1, :1]
-    return first if np.abs(curve_maps - first).max() < ROUNDING else curve_maps
+    return curve_maps[:, :1, :1] if np.ptp(curve_maps, axis=(1, 2)).max() < ROUNDING else curve_maps
