@@ -7,7 +7,8 @@ namespace undim {
 namespace {
 
 // To each of n pixels the value of its cell of two.
-void spread(const float* __restrict cells, float* __restrict pixels, Index n) {
+template <typename V>
+void spread(const V* __restrict cells, V* __restrict pixels, Index n) {
     for (Index i = 0; i < n / 2; ++i) pixels[2 * i] = pixels[2 * i + 1] = cells[i];
     if (n % 2) pixels[n - 1] = cells[n / 2];
 }

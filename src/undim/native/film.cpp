@@ -3,6 +3,7 @@
 
 #include "average.hpp"
 #include "yuv.hpp"
+#include "yuv8.hpp"
 
 #define UNDIM_JOIN_(a, b) a##b
 #define UNDIM_JOIN(a, b) UNDIM_JOIN_(a, b)
@@ -10,9 +11,24 @@
 #define UNDIM_TEXT(a) UNDIM_TEXT_(a)
 
 namespace undim {
+namespace {
+
+// Without memory it does nothing. Returns how much it needs.
+template <typename Work>
+std::size_t run(const Yuv& job, const Tile& tile, unsigned char* scratch) {
+    Arena arena{scratch};
+    Work work(job, tile.right - tile.left, arena);
+    if (scratch) work.run(tile);
+    return arena.used;
+}
+
+std::size_t brighten(const Yuv& job, const Tile& tile, unsigned char* scratch) {
+    return job.words ? run<Brightening8>(job, tile, scratch) : run<Brightening>(job, tile, scratch);
+}
+
+}  // namespace
 
 extern const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA);
-const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA) = {UNDIM_TEXT(UNDIM_ISA), brighten, brighten_scratch, average,
-                                                               average_scratch};
+const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA) = {UNDIM_TEXT(UNDIM_ISA), brighten, average, average_scratch};
 
 }  // namespace undim

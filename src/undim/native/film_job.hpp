@@ -24,6 +24,8 @@ struct Yuv {
     float red, blue;  // weights of the matrix; green has the rest
 
     Job curve;  // height and width, and the curve's fields
+
+    bool words;  // 8 steps of the curve, 8 bits out, and luma in the same levels or in 256ths: 16-bit integers will do
 };
 
 // One step of the average over time (undim/video/averaging.py has the formula), on three planes that are either of one
@@ -50,12 +52,13 @@ struct Average {
 };
 
 constexpr std::int64_t max_reach = 2;
+constexpr std::int64_t tile_width = 512;  // of a frame: where each sample has coefficients of its own, they fit the cache
 
 // One of these per instruction set; film.cpp is compiled once for each.
 struct FilmKernel {
     const char* name;
-    void (*brighten)(const Yuv&, const Tile&, unsigned char* scratch);
-    std::size_t (*brighten_scratch)(const Yuv&, const Tile&);  // bytes that brighten needs for a tile of that size
+    // Returns the bytes that it needs for a tile of that size; without memory it does nothing else.
+    std::size_t (*brighten)(const Yuv&, const Tile&, unsigned char* scratch);
     void (*average)(const Average&, std::int64_t top, std::int64_t bottom, unsigned char* scratch);  // rows of cells
     std::size_t (*average_scratch)(const Average&);
 };

@@ -18,8 +18,7 @@ namespace nb = nanobind;
 namespace undim {
 namespace {
 
-// Where maps are constant the work on whole rows fits the cache; else each sample of a row has its own coefficients.
-constexpr std::int64_t tile_width = 256, tile_pixels = 1 << 14;
+constexpr std::int64_t tile_pixels = 1 << 14;
 constexpr std::int64_t tiles_per_thread = 16;  // fewer take less time than the start of a thread
 constexpr std::int64_t band_height = 64;       // of the average, in rows of cells
 
@@ -91,12 +90,14 @@ void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Thr
             maps.size() > 0 && iterations > 0 && threads > 0);
 
     const FilmKernel& kernel = film_kernel(instructions);
-    const bool constant = curve.map_height == 1 && curve.map_width == 1;
-    const std::int64_t width = constant ? curve.width : tile_width;
+    const float finer = job.in.wide && !job.out.wide ? 256.0f : 1.0f;
+    job.words = iterations == 8 && !job.out.wide && job.in.luma == finer * job.out.luma && job.in.black == finer * job.out.black;
+    const bool whole = curve.map_height == 1 && curve.map_width == 1 && !job.words;
+    const std::int64_t width = whole ? curve.width : tile_width;
     const std::int64_t height = std::max<std::int64_t>(1, tile_pixels / width / 2) * 2;  // even, so that no cell is cut
     const std::int64_t across = (curve.width + width - 1) / width;
     const std::int64_t tiles = across * ((curve.height + height - 1) / height);
-    const std::size_t bytes = kernel.brighten_scratch(job, {0, height, 0, width});
+    const std::size_t bytes = kernel.brighten(job, {0, height, 0, width}, nullptr);
     nb::gil_scoped_release release;
     share(tiles, std::clamp<std::int64_t>(tiles / tiles_per_thread, 1, threads), bytes,
           [&](std::int64_t i, unsigned char* scratch) {
