@@ -137,7 +137,7 @@ struct Brightening8 {
     Scales scales;
     float *u, *v, *colour[3];  // of a row of cells
     Word *more, *less;
-    Rows8& rows;
+    Rows8* rows;
     Coefficients<1> maps;
     Index map_row = -1;  // the one that rows hold
 
@@ -159,7 +159,7 @@ struct Brightening8 {
           colour{arena.take<float>(n), arena.take<float>(n), arena.take<float>(n)},
           more(arena.take<Word>(n)),
           less(arena.take<Word>(n)),
-          rows(*arena.take<Rows8>(1)),
+          rows(arena.take<Rows8>(1)),
           maps(j.curve, kind == Maps::constant ? 0 : n, arena) {}
 
     void run(const Tile& tile) {
@@ -173,11 +173,11 @@ struct Brightening8 {
             load(job.in, 1, cell_row, cell_column, u, cells);
             load(job.in, 2, cell_row, cell_column, v, cells);
             read_colours();
-            for (Index j = 0; j < pixels; ++j) rows.blue[j] = rows.red[j] = 0;
+            for (Index j = 0; j < pixels; ++j) rows->blue[j] = rows->red[j] = 0;
             for (Index row = top; row < bottom; ++row) change(row, tile.left);
             const float share = 0x1p-12f / static_cast<float>(job.across * (bottom - top));
-            add_to_cells(rows.blue, job.across, share / (2.0f * (1.0f - job.blue)), u, pixels);
-            add_to_cells(rows.red, job.across, share / (2.0f * (1.0f - job.red)), v, pixels);
+            add_to_cells(rows->blue, job.across, share / (2.0f * (1.0f - job.blue)), u, pixels);
+            add_to_cells(rows->red, job.across, share / (2.0f * (1.0f - job.red)), v, pixels);
             store(job.out, 1, cell_row, cell_column, u, cells);
             store(job.out, 2, cell_row, cell_column, v, cells);
         }
@@ -189,12 +189,12 @@ struct Brightening8 {
         colours(job, u, v, colour[0], colour[1], colour[2], cells);
         for (Index c = 0; c < 3; ++c) {
             if (job.across == 1) {
-                split(colour[c], luma, black, rows.more[c], rows.less[c], cells);
+                split(colour[c], luma, black, rows->more[c], rows->less[c], cells);
                 continue;
             }
             split(colour[c], luma, black, more, less, cells);
-            spread(more, rows.more[c], pixels);
-            spread(less, rows.less[c], pixels);
+            spread(more, rows->more[c], pixels);
+            spread(less, rows->less[c], pixels);
         }
     }
 
@@ -203,7 +203,7 @@ struct Brightening8 {
         for (Index k = 0; k < 8; ++k)
             for (Index c = 0; c < 3; ++c) {
                 const Index step = job.curve.steps == 1 ? 0 : k, channel = channels == 3 ? c : 0;
-                rows.middle[k][c][0] = signed_unit(job.curve.maps[step * channels + channel]);
+                rows->middle[k][c][0] = signed_unit(job.curve.maps[step * channels + channel]);
             }
     }
 
@@ -216,7 +216,7 @@ struct Brightening8 {
             for (Index k = 0; k < 8; ++k)
                 for (Index c = 0; c < channels; ++c) {
                     const Index from = ((job.curve.steps == 1 ? 0 : k) * channels + c) * pixels;
-                    split_coefficients(maps.base + from, maps.slope + from, rows.middle[k][c], rows.half[k][c], pixels);
+                    split_coefficients(maps.base + from, maps.slope + from, rows->middle[k][c], rows->half[k][c], pixels);
                 }
         }
         return signed_unit(2.0f * weight - 1.0f);
@@ -235,12 +235,12 @@ struct Brightening8 {
     void change_from(const T* in, Index row, std::uint8_t* out) {
         const Signed* threshold = thresholds8.rows[row % Thresholds::period];
         if (kind == Maps::constant)
-            return change_row<Maps::constant>(in, scales, 0, threshold, rows, out, pixels);
+            return change_row<Maps::constant>(in, scales, 0, threshold, *rows, out, pixels);
         const Signed weight = read_coefficients(row);
         if (kind == Maps::shared)
-            change_row<Maps::shared>(in, scales, weight, threshold, rows, out, pixels);
+            change_row<Maps::shared>(in, scales, weight, threshold, *rows, out, pixels);
         else
-            change_row<Maps::of_planes>(in, scales, weight, threshold, rows, out, pixels);
+            change_row<Maps::of_planes>(in, scales, weight, threshold, *rows, out, pixels);
     }
 };
 
