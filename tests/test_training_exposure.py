@@ -13,7 +13,7 @@ from PIL import Image
 from torch.nn.functional import avg_pool2d, interpolate
 
 from undim.enhancer import Enhancer
-from undim.errors import ConfigError, DataError, TrainingError
+from undim.errors import ConfigError, DataError, DeviceError, TrainingError
 from undim.images import Picture, encode
 from undim.training import trainers
 from undim.training.config import build, read_values
@@ -231,6 +231,18 @@ def test_a_recipe_makes_a_run_with_a_model(tmp_path: Path) -> None:
         trainers.train(RECIPE, changes, tmp_path, run, resume=True, device="auto")
     with pytest.raises(DataError, match="holds no folder absent"):
         trainers.train(RECIPE, ["folders=['absent']"], tmp_path, tmp_path / "other", **given)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, RECIPE.with_name("undim-denoiser.toml")])
+def test_what_is_for_one_process_on_the_processor_refuses_more(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DeviceError, match="trains on the processor; leave --device away"):
+        trainers.train(recipe, [], tmp_path, tmp_path / "run", resume=False, device="cuda")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="start it without torchrun"):
+        trainers.train(recipe, [], tmp_path, tmp_path / "run", resume=False, device="auto")
+    assert not (tmp_path / "run").exists()
 
 
 def test_training_brightens_the_dark_and_leaves_the_well_lit() -> None:

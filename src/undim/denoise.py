@@ -26,6 +26,7 @@ from undim.curves import (
 from undim.errors import InputError
 from undim.kernel import native_kernel, thread_count
 
+BRIGHTNESS, COLOUR = 0.5, 2.0  # times an eps that suits both: in colour, noise shows more and detail less
 _PATCH = 18  # pixels, square
 _GRID = 16  # patches along each axis, at most
 _DISTANCES = np.indices((5, 5)).reshape(2, 25).T - 2.0  # of a window's pixels from its middle, down and across

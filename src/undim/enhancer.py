@@ -19,7 +19,7 @@ import PIL.Image
 
 from undim import images
 from undim.curves import Float32, Image, apply_curves, check_image, to_unit
-from undim.denoise import estimate_noise, filter_and_apply, matched_eps
+from undim.denoise import BRIGHTNESS, COLOUR, estimate_noise, filter_and_apply, matched_eps
 from undim.denoiser import LearnedDenoiser
 from undim.errors import InputError, OutputError
 from undim.pretrained import DEFAULT, model_path
@@ -29,7 +29,6 @@ from undim.sampling import Tile, thumbnail, tiles
 # How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the whole picture.
 REACH = {"DCENet": 7, "DCENetPP": 7}
 WHOLE_EPS = 4e-4  # of the filter for `denoise=1`: that of the null model
-BRIGHTNESS, COLOUR = 0.5, 2.0  # times the filter's eps: in colour, noise shows more and detail less
 QUANTISATION = 1 / 12 / 255**2  # the variance that rounding to 8 bits adds: a smaller eps filters nothing that shows
 
 Denoise = float | Literal["auto", "off", "learned"]

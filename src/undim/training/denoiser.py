@@ -25,8 +25,8 @@ from torch.nn.functional import avg_pool2d
 from tqdm import tqdm
 
 from undim.curves import apply_curves
-from undim.denoise import estimate_noise, filter_and_apply, matched_eps
-from undim.errors import DeviceError, TrainingError
+from undim.denoise import BRIGHTNESS, COLOUR, estimate_noise, filter_and_apply, matched_eps
+from undim.errors import TrainingError
 from undim.provenance import fingerprint
 from undim.training.checkpoints import load_checkpoint, save_checkpoint, save_model
 from undim.training.config import RecipeHead, at_least
@@ -36,7 +36,7 @@ from undim.training.export import export_onnx, model_metadata
 from undim.training.models import enhance
 from undim.training.record import Record
 from undim.training.synthesis import Darkening, darken, gaussian_blur
-from undim.training.workers import keep_freed_memory, use_bfloat16
+from undim.training.workers import check_one_processor, keep_freed_memory, use_bfloat16
 
 PATCH = 96  # side in pixels
 CHAPTER = 500  # steps between checkpoints; each chapter's randomness is drawn anew, so that a run can resume there
@@ -126,7 +126,7 @@ def filtered(dark: Tensor, maps: Tensor, doubt: Tensor) -> Tensor:
     for image, curve, factor in zip(dark.permute(0, 2, 3, 1).contiguous().numpy(), maps.numpy(), doubt, strict=True):
         gain = max(1.0, float(apply_curves(image[::4, ::4], curve, threads=1).mean() / max(image.mean(), 1e-6)))
         eps = matched_eps(estimate_noise(image)) * (1 - 1 / gain**2) * float(factor) + 1e-9
-        smooth = filter_and_apply(image, curve, eps=0.5 * eps, chroma_eps=2.0 * eps, threads=1)
+        smooth = filter_and_apply(image, curve, eps=BRIGHTNESS * eps, chroma_eps=COLOUR * eps, threads=1)
         pictures.append(torch.from_numpy(smooth))
     return torch.stack(pictures).permute(0, 3, 1, 2)
 
@@ -233,8 +233,7 @@ def train(
     Returns the path of the trained net's ONNX file.
     """
     run = Path(run)
-    if device == "cuda":
-        raise DeviceError(f"{recipe.name} trains on the processor; leave --device away")
+    check_one_processor(recipe.name, device)
     if not resume and run.exists() and any(run.iterdir()):
         raise TrainingError(f"{run} is not empty; resume it with --resume or choose another -o")
     files = [file for folder in recipe.folders for file in find_pictures(data, folder)]

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import trange
 
-from undim.errors import DeviceError, TrainingError
+from undim.errors import TrainingError
 from undim.provenance import fingerprint
 from undim.training.checkpoints import save_model
 from undim.training.config import RecipeHead, at_least, one_of, share
@@ -29,6 +29,7 @@ from undim.training.export import export_onnx, model_metadata
 from undim.training.models import MODELS, enhance
 from undim.training.record import Record
 from undim.training.synthesis import Darkening, darken, lamp_light
+from undim.training.workers import check_one_processor
 
 SIDE = 24  # of the scenes in pixels: the light of a scene, not its texture
 EPOCH = 100  # steps between two lines of the log
@@ -151,8 +152,7 @@ def train(
     run = Path(run)
     if resume:
         raise TrainingError(f"{recipe.name} trains in minutes and keeps no checkpoint; start it anew without --resume")
-    if device == "cuda":
-        raise DeviceError(f"{recipe.name} trains on the processor; leave --device away")
+    check_one_processor(recipe.name, device)
     if run.exists() and any(run.iterdir()):
         raise TrainingError(f"{run} is not empty; choose another -o")
     files = [file for folder in recipe.folders for file in find_pictures(data, folder)]

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from undim.errors import DeviceError
+from undim.errors import DeviceError, TrainingError
 from undim.training.datasets import Batch
 
 
@@ -58,6 +58,14 @@ class Workers:
             gradient.copy_(means[offset : offset + gradient.numel()].view_as(gradient))
             offset += gradient.numel()
         return means[:count].cpu(), int(sums[count])
+
+
+def check_one_processor(name: str, device: str) -> None:
+    """Raise DeviceError or TrainingError where a recipe for one process on the processor is told otherwise."""
+    if device == "cuda":
+        raise DeviceError(f"{name} trains on the processor; leave --device away")
+    if (size := int(os.environ.get("WORLD_SIZE", 1))) > 1:
+        raise TrainingError(f"{name} trains in one process, and WORLD_SIZE is {size}; start it without torchrun")
 
 
 def keep_freed_memory() -> None:
