@@ -91,7 +91,8 @@ void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Thr
 
     const FilmKernel& kernel = film_kernel(instructions);
     const float finer = job.in.wide && !job.out.wide ? 256.0f : 1.0f;
-    job.words = iterations == 8 && !job.out.wide && job.in.luma == finer * job.out.luma && job.in.black == finer * job.out.black;
+    job.words = iterations == 8 && !job.out.wide && job.out.luma <= 255.0f && job.in.luma == finer * job.out.luma &&
+                job.in.black == finer * job.out.black;
     const bool whole = curve.map_height == 1 && curve.map_width == 1 && !job.words;
     const std::int64_t width = whole ? curve.width : tile_width;
     const std::int64_t height = std::max<std::int64_t>(1, tile_pixels / width / 2) * 2;  // even, so that no cell is cut

@@ -13,21 +13,21 @@ namespace {
 using Word = std::uint16_t;   // R, G, B and t = x (1 - x) in units of 2^-16
 using Signed = std::int16_t;  // a and what the curve adds in units of 2^-15, luma in units of 2^-7 levels
 
-inline Signed signed_unit(float x) { return static_cast<Signed>(32767.0f * x); }
+Signed signed_unit(float x) { return static_cast<Signed>(32767.0f * x); }
 
 // A product in units of 2^-15, rounded.
-inline Signed times(Signed a, Signed b) {
+Signed times(Signed a, Signed b) {
     return static_cast<Signed>(((static_cast<std::int32_t>(a) * b >> 14) + 1) >> 1);
 }
 
-inline Word high_half(Word a, Word b) { return static_cast<Word>((static_cast<std::uint32_t>(a) * b) >> 16); }
+Word high_half(Word a, Word b) { return static_cast<Word>((static_cast<std::uint32_t>(a) * b) >> 16); }
 
-inline Word clamped(Word x, Word low, Word high) {
+Word clamped(Word x, Word low, Word high) {
     const Word raised = x > low ? x : low;
     return raised < high ? raised : high;
 }
 
-inline Word step(Word x, Signed a) {
+Word step(Word x, Signed a) {
     const auto t = static_cast<Signed>(high_half(x, static_cast<Word>(-x)));
     return static_cast<Word>(x + times(a, t));
 }
@@ -47,9 +47,10 @@ constexpr Thresholds8 thresholds8;
 // Rows of a tile. What a colour adds to luma is `more` - `less`, the latter with black. The coefficients of an image row
 // are middle + weight * half, weight from -1 to 1; one set for all planes, or for each.
 struct Rows8 {
+    Word luma[tile_width];
     Word more[3][tile_width], less[3][tile_width];
     Signed middle[8][3][tile_width], half[8][3][tile_width];
-    Signed blue[tile_width], red[tile_width];  // sums over the cells' pixels of d_b - d_y and d_r - d_y, units of 2^-12
+    Signed blue[tile_width], red[tile_width];  // sums over the cells' pixels of d_b - d_y and d_r - d_y, units of 2^-13
 };
 
 enum class Maps { constant, shared, of_planes };
@@ -61,7 +62,7 @@ struct Scales {
     Word stretch;             // what a colour times two lacks of its unit, as a share in units of 2^-16
 };
 
-inline Word sample(Word y, Word more, Word less, const Scales& scales) {
+Word sample(Word y, Word more, Word less, const Scales& scales) {
     const auto sum = static_cast<Word>(y + more);
     const auto above = static_cast<Word>((sum > less ? sum : less) - less);
     const auto twice = static_cast<Word>(2 * (above < scales.white ? above : scales.white));
@@ -69,16 +70,22 @@ inline Word sample(Word y, Word more, Word less, const Scales& scales) {
     return static_cast<Word>(twice + high_half(twice, scales.stretch) + lost);
 }
 
+// Samples of 8 bits or, averaged over time, in 256ths of a level.
+template <typename T>
+void read_luma(const T* __restrict samples, Word* __restrict luma, Index n) {
+    for (Index j = 0; j < n; ++j) luma[j] = static_cast<Word>(sizeof(T) == 1 ? samples[j] << 7 : samples[j] >> 1);
+}
+
 // One row: d = curve(x) - x of R, G and B, clipped, moves luma. R, G and B take their steps in turn, for each step waits
 // for the one before it.
-template <Maps maps, typename T>
-void change_row(const T* __restrict in, const Scales& scales, Signed weight, const Signed* __restrict threshold,
-                Rows8& __restrict rows, std::uint8_t* __restrict out, Index n) {
+template <Maps maps>
+void change_row(const Scales& scales, Signed weight, const Signed* __restrict threshold, Rows8& __restrict rows,
+                std::uint8_t* __restrict out, Index n) {
     constexpr Word zero = 1 << 14;  // on which luma stands, so that what is darker does not wrap around
     constexpr Word highest = zero + (1 << 15) - 1;
     const Scales s = scales;
     for (Index j = 0; j < n; ++j) {
-        const auto y = static_cast<Word>(sizeof(T) == 1 ? in[j] << 7 : in[j] >> 1);
+        const Word y = rows.luma[j];
         const Word r = sample(y, rows.more[0][j], rows.less[0][j], s);
         const Word g = sample(y, rows.more[1][j], rows.less[1][j], s);
         const Word b = sample(y, rows.more[2][j], rows.less[2][j], s);
@@ -95,8 +102,8 @@ void change_row(const T* __restrict in, const Scales& scales, Signed weight, con
         const auto change = static_cast<Signed>(times(s.red, dr) + times(s.green, dg) + times(s.blue, db));
         const auto level = static_cast<Word>(zero + y + times(s.luma, change) + threshold[j]);
         out[j] = static_cast<std::uint8_t>((clamped(level, zero, highest) - zero) >> 7);
-        rows.blue[j] = static_cast<Signed>(rows.blue[j] + (db >> 3) - (change >> 3));
-        rows.red[j] = static_cast<Signed>(rows.red[j] + (dr >> 3) - (change >> 3));
+        rows.blue[j] = static_cast<Signed>(rows.blue[j] + (db >> 2) - (change >> 2));
+        rows.red[j] = static_cast<Signed>(rows.red[j] + (dr >> 2) - (change >> 2));
     }
 }
 
@@ -128,8 +135,9 @@ void add_to_cells(const Signed* __restrict sums, Index across, float factor, flo
     if (n % 2) chroma[n / 2] += factor * static_cast<float>(2 * sums[n - 1]);
 }
 
-// As Brightening, where 8 bits come out after 8 steps. In shadows that the steps brighten a hundredfold, integers are off
-// by up to a level; one level of the dark frame is a hundred there.
+// As Brightening, where 8 bits come out after 8 steps. Where steps of a = 1 spread shadows 256 times, or of a = -1 lights,
+// integers are off by up to four levels; a level of the frame becomes a hundred there. Steps that share their maps have a
+// copy each.
 struct Brightening8 {
     const Yuv& job;
     Index pixels, cells;
@@ -148,12 +156,12 @@ struct Brightening8 {
           kind(j.curve.map_height * j.curve.map_width == 1 ? Maps::constant
                : j.curve.map_channels == 1                 ? Maps::shared
                                                            : Maps::of_planes),
-          scales{signed_unit(j.red),
-                 signed_unit(1.0f - j.red - j.blue),
-                 signed_unit(j.blue),
+          scales{share(j.red),
+                 static_cast<Signed>((1 << 15) - share(j.red) - share(j.blue)),
+                 share(j.blue),
                  static_cast<Signed>(128.0f * j.out.luma),
                  static_cast<Word>(128.0f * j.out.luma),
-                 static_cast<Word>(256.0f * 65535.0f / j.out.luma - 65536.0f)},
+                 static_cast<Word>(256.0f * 65534.0f / j.out.luma - 65536.0f)},
           u(arena.take<float>(n)),
           v(arena.take<float>(n)),
           colour{arena.take<float>(n), arena.take<float>(n), arena.take<float>(n)},
@@ -161,6 +169,8 @@ struct Brightening8 {
           less(arena.take<Word>(n)),
           rows(arena.take<Rows8>(1)),
           maps(j.curve, kind == Maps::constant ? 0 : n, arena) {}
+
+    static Signed share(float x) { return static_cast<Signed>(32768.0f * x + 0.5f); }
 
     void run(const Tile& tile) {
         if (kind == Maps::constant)
@@ -175,9 +185,9 @@ struct Brightening8 {
             read_colours();
             for (Index j = 0; j < pixels; ++j) rows->blue[j] = rows->red[j] = 0;
             for (Index row = top; row < bottom; ++row) change(row, tile.left);
-            const float share = 0x1p-12f / static_cast<float>(job.across * (bottom - top));
-            add_to_cells(rows->blue, job.across, share / (2.0f * (1.0f - job.blue)), u, pixels);
-            add_to_cells(rows->red, job.across, share / (2.0f * (1.0f - job.red)), v, pixels);
+            const float of_pixel = 0x1p-13f / static_cast<float>(job.across * (bottom - top));
+            add_to_cells(rows->blue, job.across, of_pixel / (2.0f * (1.0f - job.blue)), u, pixels);
+            add_to_cells(rows->red, job.across, of_pixel / (2.0f * (1.0f - job.red)), v, pixels);
             store(job.out, 1, cell_row, cell_column, u, cells);
             store(job.out, 2, cell_row, cell_column, v, cells);
         }
@@ -224,23 +234,18 @@ struct Brightening8 {
 
     void change(Index row, Index left) {
         const unsigned char* in = row_of(job.in, 0, row, left);
-        unsigned char* out = row_of(job.out, 0, row, left);
         if (job.in.wide)
-            change_from(reinterpret_cast<const std::uint16_t*>(in), row, out);
+            read_luma(reinterpret_cast<const std::uint16_t*>(in), rows->luma, pixels);
         else
-            change_from(in, row, out);
-    }
-
-    template <typename T>
-    void change_from(const T* in, Index row, std::uint8_t* out) {
+            read_luma(in, rows->luma, pixels);
+        unsigned char* out = row_of(job.out, 0, row, left);
         const Signed* threshold = thresholds8.rows[row % Thresholds::period];
-        if (kind == Maps::constant)
-            return change_row<Maps::constant>(in, scales, 0, threshold, *rows, out, pixels);
+        if (kind == Maps::constant) return change_row<Maps::constant>(scales, 0, threshold, *rows, out, pixels);
         const Signed weight = read_coefficients(row);
         if (kind == Maps::shared)
-            change_row<Maps::shared>(in, scales, weight, threshold, *rows, out, pixels);
+            change_row<Maps::shared>(scales, weight, threshold, *rows, out, pixels);
         else
-            change_row<Maps::of_planes>(in, scales, weight, threshold, *rows, out, pixels);
+            change_row<Maps::of_planes>(scales, weight, threshold, *rows, out, pixels);
     }
 };
 

@@ -6,7 +6,8 @@ A network that sees one frame at a time gives each its own brightness, and the f
 
 at constant cost, with dt from the timestamps, so that a variable frame rate changes nothing. The curve would also
 amplify the small exposure steps of the film itself; so the maps are trimmed by a few percent to keep the mean
-brightness of the result steady, while it may drift with the scene.
+brightness of the result steady, while it may drift with the scene, and by no more than the curve adds to it: film
+that is left alone keeps its own brightness.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class SteadyMaps:
         if math.isnan(self._level):
             self._level = bright
         self._level += k * (bright - self._level)
-        self._level = min(max(self._level, bright * (1 - TRIM)), bright * (1 + TRIM))
+        most = min(TRIM * bright, abs(bright - float(probe.mean())))
+        self._level = min(max(self._level, bright - most), bright + most)
         # Maps that are clipped at 1 answer to a lower s and not to a higher: it takes a few steps, on the side needed.
         before, here = 0.0, math.copysign(0.01, self._level - bright)
         for _ in range(3):
