@@ -125,7 +125,6 @@ def test_in_integers_grey_stays_grey_and_black_and_white_stay(full: bool, a: flo
     brighten(dark, bright, np.full((1, 1, 1), a, np.float32), iterations=8)
     for end in (black, white):
         assert (bright.planes[0][luma == end] == end).all()
-    assert (bright.planes[0][luma < white] < white).any()
     for chroma in bright.planes[1:]:
         assert np.abs(chroma.astype(int) - 128).max() <= 1
         assert (chroma != 128).mean() < 0.005

@@ -1,4 +1,5 @@
-// Samples of a YUV frame's planes: into the cache, and rounded out of it. Part of film.cpp, compiled once per instruction set.
+// Samples of a YUV frame's planes: into the cache, and rounded out of it, cell by cell. Part of film.cpp, compiled once per
+// instruction set.
 #pragma once
 
 #include "film_job.hpp"
@@ -83,6 +84,23 @@ void colours(const Yuv& job, const float* __restrict u, const float* __restrict 
         r[i] = red * v[i];
         g[i] = green_u * u[i] + green_v * v[i];
         b[i] = blue * u[i];
+    }
+}
+
+// A tile, one row of cells after the other: their chroma, u and v, is read, each of their rows of luma changed, and what
+// that gathers is added to the chroma.
+template <typename Work>
+void change_cells(Work& work, const Yuv& job, const Tile& tile) {
+    for (Index top = tile.top; top < tile.bottom; top += job.down) {
+        const Index bottom = top + job.down < tile.bottom ? top + job.down : tile.bottom;
+        const Index row = top / job.down, column = tile.left / job.across;
+        load(job.in, 1, row, column, work.u, work.cells);
+        load(job.in, 2, row, column, work.v, work.cells);
+        work.begin_cells();
+        for (Index y = top; y < bottom; ++y) work.change(y, tile.left);
+        work.change_chroma(bottom - top);
+        store(job.out, 1, row, column, work.u, work.cells);
+        store(job.out, 2, row, column, work.v, work.cells);
     }
 }
 

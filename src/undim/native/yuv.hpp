@@ -99,28 +99,19 @@ struct Brightening {
                 steps[3 * k + c] = job.curve.maps[step * job.curve.map_channels + channel];
             }
         if (!constant) maps.start_at(tile.left);
-        for (Index top = tile.top; top < tile.bottom; top += job.down) {
-            const Index bottom = top + job.down < tile.bottom ? top + job.down : tile.bottom;
-            const Index cell_row = top / job.down, cell_column = tile.left / job.across;
-            load(job.in, 1, cell_row, cell_column, u, cells);
-            load(job.in, 2, cell_row, cell_column, v, cells);
-            read_colours();
-            for (Index j = 0; j < pixels; ++j) blue[j] = red[j] = 0.0f;
-            for (Index row = top; row < bottom; ++row) {
-                load(job.in, 0, row, tile.left, y, pixels);
-                for (Index c = 0; c < 3; ++c) clipped_sum(y, colour[c], x[c], bright[c], pixels);
-                walk(row);
-                change_luma(job, x, bright, y, blue, red, pixels);
-                store(job.out, 0, row, tile.left, y, pixels);
-            }
-            change_chroma(blue, u, 2.0f * (1.0f - job.blue), bottom - top);
-            change_chroma(red, v, 2.0f * (1.0f - job.red), bottom - top);
-            store(job.out, 1, cell_row, cell_column, u, cells);
-            store(job.out, 2, cell_row, cell_column, v, cells);
-        }
+        change_cells(*this, job, tile);
     }
 
-    void read_colours() {
+    void change(Index row, Index left) {
+        load(job.in, 0, row, left, y, pixels);
+        for (Index c = 0; c < 3; ++c) clipped_sum(y, colour[c], x[c], bright[c], pixels);
+        walk(row);
+        change_luma(job, x, bright, y, blue, red, pixels);
+        store(job.out, 0, row, left, y, pixels);
+    }
+
+    void begin_cells() {
+        for (Index j = 0; j < pixels; ++j) blue[j] = red[j] = 0.0f;
         float* of_cell[3] = {cell, cell + pixels, cell + 2 * pixels};
         float** to = job.across == 2 ? of_cell : colour;
         colours(job, u, v, to[0], to[1], to[2], cells);
@@ -149,8 +140,13 @@ struct Brightening {
                     walk_row<n>(base + c * pixels, slope + c * pixels, weight, stride, bright[c], pixels);
     }
 
-    // sums and chroma are those of (blue, u) or (red, v); `cell` is free by now
-    void change_chroma(const float* sums, float* __restrict chroma, float range, Index rows) {
+    void change_chroma(Index rows) {
+        add_to_chroma(blue, u, 2.0f * (1.0f - job.blue), rows);
+        add_to_chroma(red, v, 2.0f * (1.0f - job.red), rows);
+    }
+
+    // `cell` is free by now
+    void add_to_chroma(const float* sums, float* __restrict chroma, float range, Index rows) {
         const float* of_cells = sums;
         if (job.across == 2) {
             for (Index i = 0; i < cells; ++i) cell[i] = 0.0f;

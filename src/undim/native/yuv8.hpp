@@ -177,23 +177,11 @@ struct Brightening8 {
             read_constants();
         else
             maps.start_at(tile.left);
-        for (Index top = tile.top; top < tile.bottom; top += job.down) {
-            const Index bottom = top + job.down < tile.bottom ? top + job.down : tile.bottom;
-            const Index cell_row = top / job.down, cell_column = tile.left / job.across;
-            load(job.in, 1, cell_row, cell_column, u, cells);
-            load(job.in, 2, cell_row, cell_column, v, cells);
-            read_colours();
-            for (Index j = 0; j < pixels; ++j) rows->blue[j] = rows->red[j] = 0;
-            for (Index row = top; row < bottom; ++row) change(row, tile.left);
-            const float of_pixel = 0x1p-13f / static_cast<float>(job.across * (bottom - top));
-            add_to_cells(rows->blue, job.across, of_pixel / (2.0f * (1.0f - job.blue)), u, pixels);
-            add_to_cells(rows->red, job.across, of_pixel / (2.0f * (1.0f - job.red)), v, pixels);
-            store(job.out, 1, cell_row, cell_column, u, cells);
-            store(job.out, 2, cell_row, cell_column, v, cells);
-        }
+        change_cells(*this, job, tile);
     }
 
-    void read_colours() {
+    void begin_cells() {
+        for (Index j = 0; j < pixels; ++j) rows->blue[j] = rows->red[j] = 0;
         const float luma = 128.0f * job.out.luma;
         const auto black = static_cast<Signed>(128.0f * job.out.black);
         colours(job, u, v, colour[0], colour[1], colour[2], cells);
@@ -246,6 +234,12 @@ struct Brightening8 {
             change_row<Maps::shared>(scales, weight, threshold, *rows, out, pixels);
         else
             change_row<Maps::of_planes>(scales, weight, threshold, *rows, out, pixels);
+    }
+
+    void change_chroma(Index count) {
+        const float of_pixel = 0x1p-13f / static_cast<float>(job.across * count);
+        add_to_cells(rows->blue, job.across, of_pixel / (2.0f * (1.0f - job.blue)), u, pixels);
+        add_to_cells(rows->red, job.across, of_pixel / (2.0f * (1.0f - job.red)), v, pixels);
     }
 };
 
