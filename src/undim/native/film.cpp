@@ -13,27 +13,23 @@
 namespace undim {
 namespace {
 
-void brighten(const Yuv& job, const Tile& tile, unsigned char* scratch) {
+// A function for each kind of work: with both in one, GCC 12 makes a frame a fifth slower. Without memory it does nothing;
+// it returns how much it needs.
+template <typename Work>
+std::size_t run(const Yuv& job, const Tile& tile, unsigned char* scratch) {
     Arena arena{scratch};
-    if (job.words)
-        Brightening8(job, tile.right - tile.left, arena).run(tile);
-    else
-        Brightening(job, tile.right - tile.left, arena).run(tile);
+    Work work(job, tile.right - tile.left, arena);
+    if (scratch) work.run(tile);
+    return arena.used;
 }
 
-std::size_t brighten_scratch(const Yuv& job, const Tile& tile) {
-    Arena arena{nullptr};
-    if (job.words)
-        Brightening8(job, tile.right - tile.left, arena);
-    else
-        Brightening(job, tile.right - tile.left, arena);
-    return arena.used;
+std::size_t brighten(const Yuv& job, const Tile& tile, unsigned char* scratch) {
+    return job.words ? run<Brightening8>(job, tile, scratch) : run<Brightening>(job, tile, scratch);
 }
 
 }  // namespace
 
 extern const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA);
-const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA) = {UNDIM_TEXT(UNDIM_ISA), brighten, brighten_scratch, average,
-                                                               average_scratch};
+const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA) = {UNDIM_TEXT(UNDIM_ISA), brighten, average, average_scratch};
 
 }  // namespace undim

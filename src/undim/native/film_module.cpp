@@ -98,7 +98,7 @@ void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Thr
     const std::int64_t height = std::max<std::int64_t>(1, tile_pixels / width / 2) * 2;  // even, so that no cell is cut
     const std::int64_t across = (curve.width + width - 1) / width;
     const std::int64_t tiles = across * ((curve.height + height - 1) / height);
-    const std::size_t bytes = kernel.brighten_scratch(job, {0, height, 0, width});
+    const std::size_t bytes = kernel.brighten(job, {0, height, 0, width}, nullptr);
     nb::gil_scoped_release release;
     share(tiles, std::clamp<std::int64_t>(tiles / tiles_per_thread, 1, threads), bytes,
           [&](std::int64_t i, unsigned char* scratch) {
