@@ -9,10 +9,16 @@
 
 namespace undim {
 
+struct InstructionSet {
+    const char* name;
+    const Kernel& kernel;
+    const FilmKernel& film;
+};
+
 // The fastest first; the last is the one that runs everywhere.
-const std::vector<const Kernel*>& supported_kernels();
+const std::vector<InstructionSet>& instruction_sets();
 
 // The one of that name, or the fastest where it is empty; throws std::invalid_argument where there is none.
-const FilmKernel& film_kernel(const std::string& instructions);
+const InstructionSet& instruction_set(const std::string& name);
 
 }  // namespace undim

@@ -7,8 +7,6 @@
 
 #define UNDIM_JOIN_(a, b) a##b
 #define UNDIM_JOIN(a, b) UNDIM_JOIN_(a, b)
-#define UNDIM_TEXT_(a) #a
-#define UNDIM_TEXT(a) UNDIM_TEXT_(a)
 
 namespace undim {
 namespace {
@@ -30,6 +28,6 @@ std::size_t brighten(const Yuv& job, const Tile& tile, unsigned char* scratch) {
 }  // namespace
 
 extern const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA);
-const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA) = {UNDIM_TEXT(UNDIM_ISA), brighten, average, average_scratch};
+const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA) = {brighten, average, average_scratch};
 
 }  // namespace undim

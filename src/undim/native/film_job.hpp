@@ -56,7 +56,6 @@ constexpr std::int64_t tile_width = 512;  // of a frame: where each sample has c
 
 // One of these per instruction set; film.cpp is compiled once for each.
 struct FilmKernel {
-    const char* name;
     // Returns the bytes that it needs for a tile of that size; without memory it does nothing else.
     std::size_t (*brighten)(const Yuv&, const Tile&, unsigned char* scratch);
     void (*average)(const Average&, std::int64_t top, std::int64_t bottom, unsigned char* scratch);  // rows of cells

@@ -18,8 +18,8 @@ namespace nb = nanobind;
 namespace undim {
 namespace {
 
-constexpr std::int64_t tile_pixels = 1 << 14;
-constexpr std::int64_t tiles_per_thread = 16;  // fewer take less time than the start of a thread
+constexpr std::int64_t tile_pixels = 1 << 16;
+constexpr std::int64_t tiles_per_thread = 4;  // fewer take less time than the start of a thread
 constexpr std::int64_t band_height = 64;       // of the average, in rows of cells
 
 using Plane = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
@@ -89,10 +89,11 @@ void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Thr
     require((curve.steps == 1 || curve.steps == iterations) && (curve.map_channels == 1 || curve.map_channels == 3) &&
             maps.size() > 0 && iterations > 0 && threads > 0);
 
-    const FilmKernel& kernel = film_kernel(instructions);
+    const FilmKernel& kernel = instruction_set(instructions).film;
     const float finer = job.in.wide && !job.out.wide ? 256.0f : 1.0f;
     job.words = iterations == 8 && !job.out.wide && job.out.luma <= 255.0f && job.in.luma == finer * job.out.luma &&
-                job.in.black == finer * job.out.black;
+                job.in.black == finer * job.out.black && job.in.chroma == finer * job.out.chroma &&
+                job.out.grey == 128.0f && job.in.grey == finer * job.out.grey;
     const bool whole = curve.map_height == 1 && curve.map_width == 1 && !job.words;
     const std::int64_t width = whole ? curve.width : tile_width;
     const std::int64_t height = std::max<std::int64_t>(1, tile_pixels / width / 2) * 2;  // even, so that no cell is cut
@@ -144,7 +145,7 @@ void average_planes(const Three<Plane>& frame, const Three<Contiguous<const std:
     job.shift_share = shift_share;
     job.frames = frames;
 
-    const FilmKernel& kernel = film_kernel(instructions);
+    const FilmKernel& kernel = instruction_set(instructions).film;
     const std::int64_t bands = (job.rows + band_height - 1) / band_height;
     const std::size_t bytes = kernel.average_scratch(job);
     nb::gil_scoped_release release;

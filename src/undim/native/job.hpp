@@ -50,7 +50,6 @@ constexpr std::size_t cache_line = 64;  // bytes; scratch memory begins on one
 
 // One of these per instruction set; tile.cpp is compiled once for each.
 struct Kernel {
-    const char* name;
     bool (*run_tile)(const Job&, const Tile&, unsigned char* scratch);
     std::size_t (*scratch_bytes)(const Job&, const Tile&);  // what run_tile needs for a tile of that size
     void (*box_means)(const Boxes&, std::int64_t row, unsigned char* scratch);  // needs a float for each sample of a row

@@ -50,12 +50,6 @@ Sample sample_of(nb::dlpack::dtype dtype) {
     throw nb::type_error("samples must be uint8, uint16 or float32");
 }
 
-const Kernel& kernel_named(const std::string& instructions) {
-    for (const Kernel* kernel : supported_kernels())
-        if (instructions.empty() || instructions == kernel->name) return *kernel;
-    throw nb::value_error("this processor has no such instruction set");
-}
-
 using AnyArray = nb::ndarray<nb::ro, nb::ndim<3>, nb::device::cpu>;
 using OutArray = nb::ndarray<nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using Means = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
@@ -91,7 +85,7 @@ bool enhance(const AnyArray& image, const OutArray& out, const Maps& maps, std::
     job.eps = eps;
     job.chroma_eps = chroma_eps;
 
-    const Kernel& kernel = kernel_named(instructions);
+    const Kernel& kernel = instruction_set(instructions).kernel;
     nb::gil_scoped_release release;
     return run(job, kernel, threads);
 }
@@ -114,7 +108,7 @@ void box_means(const AnyArray& samples, const Means& out, float unit, int thread
         static_cast<std::int64_t>(out.shape(2)) != job.channels || !(unit > 0) || threads < 1)
         throw nb::value_error("arguments do not fit together");
 
-    const Kernel& kernel = kernel_named(instructions);
+    const Kernel& kernel = instruction_set(instructions).kernel;
     const std::int64_t n = job.width * job.channels;
     const std::int64_t workers = std::clamp<std::int64_t>(n * job.height / samples_per_thread, 1, threads);
     nb::gil_scoped_release release;
@@ -122,9 +116,9 @@ void box_means(const AnyArray& samples, const Means& out, float unit, int thread
           [&](std::int64_t row, unsigned char* scratch) { kernel.box_means(job, row, scratch); });
 }
 
-std::vector<std::string> instruction_sets() {
+std::vector<std::string> instruction_set_names() {
     std::vector<std::string> names;
-    for (const Kernel* kernel : supported_kernels()) names.emplace_back(kernel->name);
+    for (const InstructionSet& set : instruction_sets()) names.emplace_back(set.name);
     return names;
 }
 
@@ -140,5 +134,5 @@ NB_MODULE(_native, module) {
     module.def("box_means", &undim::box_means, "samples"_a.noconvert(), "out"_a.noconvert(), "unit"_a, "threads"_a,
                "instructions"_a = "", "Means over boxes of (H, W, C), whose rows are contiguous, into (h, w, C) float32.");
     undim::add_film(module);
-    module.def("instruction_sets", &undim::instruction_sets, "What this processor can run, the fastest first.");
+    module.def("instruction_sets", &undim::instruction_set_names, "What this processor can run, the fastest first.");
 }

@@ -75,32 +75,32 @@ void store(const Yuv::Planes& planes, int plane, Index y, Index x, const float* 
         store_row(from, y, x, origin, scale, planes.maximum, row, n);
 }
 
-// Per pixel, what U and V add to the brightness to give R, G and B.
-void colours(const Yuv& job, const float* __restrict u, const float* __restrict v, float* __restrict r,
-             float* __restrict g, float* __restrict b, Index cells) {
-    const float blue = 2.0f * (1.0f - job.blue), red = 2.0f * (1.0f - job.red), green = 1.0f - job.red - job.blue;
-    const float green_u = -blue * job.blue / green, green_v = -red * job.red / green;
-    for (Index i = 0; i < cells; ++i) {
-        r[i] = red * v[i];
-        g[i] = green_u * u[i] + green_v * v[i];
-        b[i] = blue * u[i];
-    }
+// Asks for part of a row before its turn: the rows of a tile lie too far apart for the processor to see which is next.
+void prefetch(const Yuv::Planes& planes, int plane, Index y, Index x, Index n) {
+#ifdef __GNUC__
+    const unsigned char* row = row_of(planes, plane, y, x);
+    const Index bytes = n * (planes.wide ? 2 : 1);
+    for (Index i = 0; i < bytes; i += static_cast<Index>(cache_line)) __builtin_prefetch(row + i);
+#else
+    (void)planes, (void)plane, (void)y, (void)x, (void)n;
+#endif
 }
 
-// A tile, one row of cells after the other: their chroma, u and v, is read, each of their rows of luma changed, and what
-// that gathers is added to the chroma.
+// A tile, one row of cells after the other: their chroma is read, each of their rows of luma changed, and what that
+// gathers is added to the chroma.
 template <typename Work>
 void change_cells(Work& work, const Yuv& job, const Tile& tile) {
     for (Index top = tile.top; top < tile.bottom; top += job.down) {
         const Index bottom = top + job.down < tile.bottom ? top + job.down : tile.bottom;
         const Index row = top / job.down, column = tile.left / job.across;
-        load(job.in, 1, row, column, work.u, work.cells);
-        load(job.in, 2, row, column, work.v, work.cells);
-        work.begin_cells();
-        for (Index y = top; y < bottom; ++y) work.change(y, tile.left);
-        work.change_chroma(bottom - top);
-        store(job.out, 1, row, column, work.u, work.cells);
-        store(job.out, 2, row, column, work.v, work.cells);
+        for (int plane = 1; plane < 3 && bottom < tile.bottom; ++plane)
+            prefetch(job.in, plane, row + 1, column, work.cells);
+        work.begin_cells(row, column);
+        for (Index y = top; y < bottom; ++y) {
+            if (y + job.down < tile.bottom) prefetch(job.in, 0, y + job.down, tile.left, work.pixels);
+            work.change(y, tile.left);
+        }
+        work.end_cells(row, column, bottom - top);
     }
 }
 

@@ -12,8 +12,6 @@
 
 #define UNDIM_JOIN_(a, b) a##b
 #define UNDIM_JOIN(a, b) UNDIM_JOIN_(a, b)
-#define UNDIM_TEXT_(a) #a
-#define UNDIM_TEXT(a) UNDIM_TEXT_(a)
 
 namespace undim {
 namespace {
@@ -107,6 +105,6 @@ void box_means(const Boxes& job, Index row, unsigned char* scratch) {
 }  // namespace
 
 extern const Kernel UNDIM_JOIN(kernel_, UNDIM_ISA);
-const Kernel UNDIM_JOIN(kernel_, UNDIM_ISA) = {UNDIM_TEXT(UNDIM_ISA), run_tile, scratch_bytes, box_means};
+const Kernel UNDIM_JOIN(kernel_, UNDIM_ISA) = {run_tile, scratch_bytes, box_means};
 
 }  // namespace undim

@@ -62,6 +62,18 @@ void change_luma(const Yuv& job, float* const x[3], float* const v[3], float* __
     }
 }
 
+// Per pixel, what U and V add to the brightness to give R, G and B.
+void colours(const Yuv& job, const float* __restrict u, const float* __restrict v, float* __restrict r,
+             float* __restrict g, float* __restrict b, Index cells) {
+    const float blue = 2.0f * (1.0f - job.blue), red = 2.0f * (1.0f - job.red), green = 1.0f - job.red - job.blue;
+    const float green_u = -blue * job.blue / green, green_v = -red * job.red / green;
+    for (Index i = 0; i < cells; ++i) {
+        r[i] = red * v[i];
+        g[i] = green_u * u[i] + green_v * v[i];
+        b[i] = blue * u[i];
+    }
+}
+
 // One tile: the change d = curve(x) - x of each of R, G and B is added to Y and, averaged over a chroma sample's cell
 // of pixels, to U and V. What lies outside of [0, 1] is moved like its nearest colour inside.
 struct Brightening {
@@ -110,7 +122,9 @@ struct Brightening {
         store(job.out, 0, row, left, y, pixels);
     }
 
-    void begin_cells() {
+    void begin_cells(Index row, Index column) {
+        load(job.in, 1, row, column, u, cells);
+        load(job.in, 2, row, column, v, cells);
         for (Index j = 0; j < pixels; ++j) blue[j] = red[j] = 0.0f;
         float* of_cell[3] = {cell, cell + pixels, cell + 2 * pixels};
         float** to = job.across == 2 ? of_cell : colour;
@@ -140,9 +154,11 @@ struct Brightening {
                     walk_row<n>(base + c * pixels, slope + c * pixels, weight, stride, bright[c], pixels);
     }
 
-    void change_chroma(Index rows) {
-        add_to_chroma(blue, u, 2.0f * (1.0f - job.blue), rows);
-        add_to_chroma(red, v, 2.0f * (1.0f - job.red), rows);
+    void end_cells(Index row, Index column, Index count) {
+        add_to_chroma(blue, u, 2.0f * (1.0f - job.blue), count);
+        add_to_chroma(red, v, 2.0f * (1.0f - job.red), count);
+        store(job.out, 1, row, column, u, cells);
+        store(job.out, 2, row, column, v, cells);
     }
 
     // `cell` is free by now

@@ -11,7 +11,7 @@ namespace undim {
 namespace {
 
 using Word = std::uint16_t;   // R, G, B and t = x (1 - x) in units of 2^-16
-using Signed = std::int16_t;  // a and what the curve adds in units of 2^-15, luma in units of 2^-7 levels
+using Signed = std::int16_t;  // a and what the curve adds in units of 2^-15, luma and chroma in units of 2^-7 levels
 
 Signed signed_unit(float x) { return static_cast<Signed>(32767.0f * x); }
 
@@ -50,7 +50,9 @@ struct Rows8 {
     Word luma[tile_width];
     Word more[3][tile_width], less[3][tile_width];
     Signed middle[8][3][tile_width], half[8][3][tile_width];
-    Signed blue[tile_width], red[tile_width];  // sums over the cells' pixels of d_b - d_y and d_r - d_y, units of 2^-13
+    Signed blue[tile_width], red[tile_width];  // sums over a cell's rows of d_b - d_y and d_r - d_y, in units of 2^-13
+    Word cell_more[3][tile_width], cell_less[3][tile_width];  // as above, of cells
+    Signed u[tile_width], v[tile_width], mean[tile_width];    // of cells: chroma above grey, what is added to it
 };
 
 enum class Maps { constant, shared, of_planes };
@@ -60,7 +62,30 @@ struct Scales {
     Signed luma;              // a change of 1 in luma
     Word white;               // luma of white above that of black
     Word stretch;             // what a colour times two lacks of its unit, as a share in units of 2^-16
+    Signed u[3], v[3];        // what a level of chroma adds to R, G and B in luma, in units of 2^-14
+    Signed blue_in_u, red_in_v;  // a mean d_b - d_y or d_r - d_y of 1 in chroma
 };
+
+Scales scales_of(const Yuv& job) {
+    const float luma = job.out.luma, chroma = job.out.chroma, red = 2.0f * (1.0f - job.red), blue = 2.0f * (1.0f - job.blue);
+    const float of_green = 1.0f - job.red - job.blue;
+    const auto share = [](float x) { return static_cast<Signed>(32768.0f * x + (x < 0.0f ? -0.5f : 0.5f)); };
+    const auto of_chroma = [&](float x) { return share(0.5f * luma / chroma * x); };
+    Scales s{};
+    s.red = share(job.red);
+    s.blue = share(job.blue);
+    s.green = static_cast<Signed>((1 << 15) - s.red - s.blue);
+    s.luma = static_cast<Signed>(128.0f * luma);
+    s.white = static_cast<Word>(128.0f * luma);
+    s.stretch = static_cast<Word>(256.0f * 65534.0f / luma - 65536.0f);
+    s.v[0] = of_chroma(red);
+    s.u[1] = of_chroma(-blue * job.blue / of_green);
+    s.v[1] = of_chroma(-red * job.red / of_green);
+    s.u[2] = of_chroma(blue);
+    s.blue_in_u = static_cast<Signed>(128.0f * chroma / blue);
+    s.red_in_v = static_cast<Signed>(128.0f * chroma / red);
+    return s;
+}
 
 Word sample(Word y, Word more, Word less, const Scales& scales) {
     const auto sum = static_cast<Word>(y + more);
@@ -72,8 +97,16 @@ Word sample(Word y, Word more, Word less, const Scales& scales) {
 
 // Samples of 8 bits or, averaged over time, in 256ths of a level.
 template <typename T>
-void read_luma(const T* __restrict samples, Word* __restrict luma, Index n) {
+void read_row(const T* __restrict samples, Word* __restrict luma, Index n) {
     for (Index j = 0; j < n; ++j) luma[j] = static_cast<Word>(sizeof(T) == 1 ? samples[j] << 7 : samples[j] >> 1);
+}
+
+void read(const Yuv::Planes& planes, int plane, Index y, Index x, Word* to, Index n) {
+    const unsigned char* row = row_of(planes, plane, y, x);
+    if (planes.wide)
+        read_row(reinterpret_cast<const std::uint16_t*>(row), to, n);
+    else
+        read_row(row, to, n);
 }
 
 // One row: d = curve(x) - x of R, G and B, clipped, moves luma. R, G and B take their steps in turn, for each step waits
@@ -107,11 +140,11 @@ void change_row(const Scales& scales, Signed weight, const Signed* __restrict th
     }
 }
 
-// What a colour adds to luma, per cell.
-void split(const float* __restrict colour, float luma, Signed black, Word* __restrict more, Word* __restrict less,
-           Index cells) {
+// What the chroma of a cell adds to luma.
+void split(const Signed* __restrict u, const Signed* __restrict v, Signed of_u, Signed of_v, Signed black,
+           Word* __restrict more, Word* __restrict less, Index cells) {
     for (Index i = 0; i < cells; ++i) {
-        const auto shift = static_cast<Signed>(static_cast<std::int32_t>(colour[i] * luma));
+        const auto shift = static_cast<Signed>(2 * (times(of_u, u[i]) + times(of_v, v[i])));
         more[i] = static_cast<Word>(shift > 0 ? shift : 0);
         less[i] = static_cast<Word>((shift < 0 ? -shift : 0) + black);
     }
@@ -125,14 +158,24 @@ void split_coefficients(const float* __restrict base, const float* __restrict sl
     }
 }
 
-// chroma += factor * the sum over each cell's pixels; a last one without a partner counts twice.
-void add_to_cells(const Signed* __restrict sums, Index across, float factor, float* __restrict chroma, Index n) {
-    if (across == 1) {
-        for (Index i = 0; i < n; ++i) chroma[i] += factor * static_cast<float>(static_cast<std::int32_t>(sums[i]));
-        return;
+// Means over pairs of pixels, rounded up as often as down; a last one without a partner is its own.
+void mean_of_pairs(const Signed* __restrict pixels, Signed* __restrict mean, Index n) {
+    for (Index i = 0; i < n / 2; ++i) {
+        const Signed left = pixels[2 * i], right = pixels[2 * i + 1];
+        mean[i] = static_cast<Signed>((left >> 1) + (right >> 1) + (left & 1));
     }
-    for (Index i = 0; i < n / 2; ++i) chroma[i] += factor * static_cast<float>(sums[2 * i] + sums[2 * i + 1]);
-    if (n % 2) chroma[n / 2] += factor * static_cast<float>(2 * sums[n - 1]);
+    if (n % 2) mean[n / 2] = pixels[n - 1];
+}
+
+// Chroma moves by `of_mean` times the mean, which is in units of 2^-14; in halves of its own units there is room for both.
+void change_chroma(const Signed* __restrict chroma, const Signed* __restrict mean, Signed of_mean,
+                   const Signed* __restrict threshold, std::uint8_t* __restrict out, Index cells) {
+    constexpr Signed grey = 1 << 13, highest = (1 << 14) - 1;
+    for (Index i = 0; i < cells; ++i) {
+        const auto level = static_cast<Signed>(grey + (chroma[i] >> 1) + times(of_mean, mean[i]) + (threshold[i] >> 1));
+        const auto raised = static_cast<Signed>(level > 0 ? level : 0);
+        out[i] = static_cast<std::uint8_t>((raised < highest ? raised : highest) >> 6);
+    }
 }
 
 // As Brightening, where 8 bits come out after 8 steps. Where steps of a = 1 spread shadows 256 times, or of a = -1 lights,
@@ -143,8 +186,6 @@ struct Brightening8 {
     Index pixels, cells;
     Maps kind;
     Scales scales;
-    float *u, *v, *colour[3];  // of a row of cells
-    Word *more, *less;
     Rows8* rows;
     Coefficients<1> maps;
     Index map_row = -1;  // the one that rows hold
@@ -156,21 +197,9 @@ struct Brightening8 {
           kind(j.curve.map_height * j.curve.map_width == 1 ? Maps::constant
                : j.curve.map_channels == 1                 ? Maps::shared
                                                            : Maps::of_planes),
-          scales{share(j.red),
-                 static_cast<Signed>((1 << 15) - share(j.red) - share(j.blue)),
-                 share(j.blue),
-                 static_cast<Signed>(128.0f * j.out.luma),
-                 static_cast<Word>(128.0f * j.out.luma),
-                 static_cast<Word>(256.0f * 65534.0f / j.out.luma - 65536.0f)},
-          u(arena.take<float>(n)),
-          v(arena.take<float>(n)),
-          colour{arena.take<float>(n), arena.take<float>(n), arena.take<float>(n)},
-          more(arena.take<Word>(n)),
-          less(arena.take<Word>(n)),
+          scales(scales_of(j)),
           rows(arena.take<Rows8>(1)),
           maps(j.curve, kind == Maps::constant ? 0 : n, arena) {}
-
-    static Signed share(float x) { return static_cast<Signed>(32768.0f * x + 0.5f); }
 
     void run(const Tile& tile) {
         if (kind == Maps::constant)
@@ -180,20 +209,37 @@ struct Brightening8 {
         change_cells(*this, job, tile);
     }
 
-    void begin_cells() {
+    void begin_cells(Index row, Index column) {
         for (Index j = 0; j < pixels; ++j) rows->blue[j] = rows->red[j] = 0;
-        const float luma = 128.0f * job.out.luma;
+        read_chroma(1, row, column, rows->u);
+        read_chroma(2, row, column, rows->v);
         const auto black = static_cast<Signed>(128.0f * job.out.black);
-        colours(job, u, v, colour[0], colour[1], colour[2], cells);
         for (Index c = 0; c < 3; ++c) {
-            if (job.across == 1) {
-                split(colour[c], luma, black, rows->more[c], rows->less[c], cells);
-                continue;
-            }
-            split(colour[c], luma, black, more, less, cells);
+            Word* more = job.across == 1 ? rows->more[c] : rows->cell_more[c];
+            Word* less = job.across == 1 ? rows->less[c] : rows->cell_less[c];
+            split(rows->u, rows->v, scales.u[c], scales.v[c], black, more, less, cells);
+            if (job.across == 1) continue;
             spread(more, rows->more[c], pixels);
             spread(less, rows->less[c], pixels);
         }
+    }
+
+    void read_chroma(int plane, Index row, Index column, Signed* __restrict chroma) {
+        Word* level = rows->luma;  // free between the rows of pixels
+        read(job.in, plane, row, column, level, cells);
+        for (Index i = 0; i < cells; ++i) chroma[i] = static_cast<Signed>(level[i] - (1 << 14));
+    }
+
+    void end_cells(Index row, Index column, Index count) {
+        write_chroma(1, row, column, count, rows->u, rows->blue, scales.blue_in_u);
+        write_chroma(2, row, column, count, rows->v, rows->red, scales.red_in_v);
+    }
+
+    void write_chroma(int plane, Index row, Index column, Index count, const Signed* chroma, Signed* sums, Signed of_mean) {
+        for (Index j = 0; count == 1 && j < pixels; ++j) sums[j] = static_cast<Signed>(2 * sums[j]);
+        if (job.across == 2) mean_of_pairs(sums, rows->mean, pixels);
+        change_chroma(chroma, job.across == 2 ? rows->mean : sums, of_mean, thresholds8.rows[row % Thresholds::period],
+                      row_of(job.out, plane, row, column), cells);
     }
 
     void read_constants() {
@@ -221,11 +267,7 @@ struct Brightening8 {
     }
 
     void change(Index row, Index left) {
-        const unsigned char* in = row_of(job.in, 0, row, left);
-        if (job.in.wide)
-            read_luma(reinterpret_cast<const std::uint16_t*>(in), rows->luma, pixels);
-        else
-            read_luma(in, rows->luma, pixels);
+        read(job.in, 0, row, left, rows->luma, pixels);
         unsigned char* out = row_of(job.out, 0, row, left);
         const Signed* threshold = thresholds8.rows[row % Thresholds::period];
         if (kind == Maps::constant) return change_row<Maps::constant>(scales, 0, threshold, *rows, out, pixels);
@@ -234,12 +276,6 @@ struct Brightening8 {
             change_row<Maps::shared>(scales, weight, threshold, *rows, out, pixels);
         else
             change_row<Maps::of_planes>(scales, weight, threshold, *rows, out, pixels);
-    }
-
-    void change_chroma(Index count) {
-        const float of_pixel = 0x1p-13f / static_cast<float>(job.across * count);
-        add_to_cells(rows->blue, job.across, of_pixel / (2.0f * (1.0f - job.blue)), u, pixels);
-        add_to_cells(rows->red, job.across, of_pixel / (2.0f * (1.0f - job.red)), v, pixels);
     }
 };
 
