@@ -23,6 +23,7 @@ from undim.sampling import thumbnail as shrink
 SETTLE = 0.5  # seconds in which the maps cover 63 % of the way to a new estimate
 HOLD = 2.0  # seconds in which the brightness that is held covers 63 % of the way to a new one
 INTERVAL = 0.2  # seconds between estimates; a cut is looked for on every frame and estimated at once
+NEAR = 1e-5  # distance of the mean brightness from the one that is held, from which it is trimmed no more
 TRIM = 0.08  # largest relative correction of the mean brightness: hides exposure steps, not changes of the scene
 SHARE = 0.2  # largest relative change of the maps for it
 PROBE = 64  # long side in pixels on which the mean brightness is predicted
@@ -77,6 +78,8 @@ class SteadyMaps:
         before, here = 0.0, math.copysign(0.01, self._level - bright)
         for _ in range(3):
             brighter = self._brightness(probe, self._trimmed(here))
+            if abs(self._level - brighter) < NEAR:
+                break
             slope = (brighter - bright) / (here - before) if here != before else 0.0
             if slope < 1e-3:  # there is nothing that could be trimmed
                 here = before
