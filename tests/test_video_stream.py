@@ -88,6 +88,21 @@ def test_maps_that_do_not_vary_reach_the_curve_as_one_number_each(
     assert (8, 64, 64) in shapes
 
 
+@pytest.mark.parametrize("smooth", [True, False])
+@pytest.mark.parametrize(("a", "levels"), [(0.0009, 0), (0.0012, 1), (-0.0009, 0), (-0.0012, 1)])
+def test_film_that_would_change_by_less_than_half_a_level_comes_back_as_it_was(
+    enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch, a: float, levels: int, smooth: bool
+) -> None:
+    """Eight steps of a add at most 2 a: 0.46 levels of 8 bits, or 0.61. A dither would show both."""
+    monkeypatch.setattr(Enhancer, "curve_maps", lambda *_: np.full((8, 3, 5), a, np.float32))
+    brightener = FrameEnhancer(enhancer, denoise="off", smooth=smooth)
+    for index in range(3):
+        y, grey = RNG.integers(0, 256, (64, 64)).astype(np.uint8), np.full((64, 64), 128, np.uint8)
+        before = y.copy()
+        brightener.yuv(Yuv((y, grey, grey), Levels.of(8, full=True), (0.2126, 0.0722)), index / 10)
+        assert np.abs(y.astype(int) - before).max() == levels
+
+
 def test_a_number_is_the_filter_for_photographs(enhancer: Enhancer) -> None:
     frame = dark()[0]
     for amount in (0.3, 1.0):

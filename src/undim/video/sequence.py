@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from undim.curves import Float32, Image, check_image, to_unit
+from undim.curves import Float32, Image, apply_curves, check_image, to_unit
 from undim.enhancer import WHOLE_EPS, Denoise, Enhancer
 from undim.errors import InputError
 from undim.sampling import thumbnail
@@ -14,6 +14,8 @@ from undim.video.averaging import TemporalAverage
 from undim.video.steady import SteadyMaps
 from undim.video.yuv import Yuv, brighten
 
+SLIGHT = 0.5 / 255  # a curve that moves nothing by as much, half a level of 8 bits, is none
+GREYS = 17  # that it is tried on
 ROUNDING = 1e-6  # a tenth of a 16-bit level; smoothed towards the same number, maps stop short of it by less
 
 
@@ -66,6 +68,8 @@ class FrameEnhancer:
             return
         maps = self._maps(frame.thumbnail(self.thumbnail_size(*frame.planes[0].shape)), seconds)
         clean = self._average(frame.planes, frame.depth) if self._average else None
+        if clean is None and np.abs(maps).max() < ROUNDING:
+            return
         dark = frame if clean is None else frame.replaced(clean, 2 ** (16 - frame.depth))
         brighten(
             dark, frame, maps, iterations=self._iterations, strength=self._strength, threads=self._enhancer.threads
@@ -79,7 +83,14 @@ class FrameEnhancer:
         return _folded(self._steady(small, seconds) if self._steady else self._estimate(small))
 
     def _estimate(self, small: Float32) -> Float32:
-        return _folded(self._enhancer.curve_maps(small))
+        """The maps of one frame; those of film that is bright enough are zero, so that it comes back as it was."""
+        maps = _folded(self._enhancer.curve_maps(small))
+        for grey in np.linspace(0, 1, GREYS, dtype=np.float32):
+            picture = np.full((*maps.shape[1:], 3), grey)
+            curved = apply_curves(picture, maps, iterations=self._iterations, strength=self._strength, threads=1)
+            if np.abs(curved - picture).max() >= SLIGHT:
+                return maps
+        return np.zeros_like(maps[:, :1, :1])
 
 
 def enhance_stream(

@@ -23,7 +23,7 @@ from undim.sampling import thumbnail as shrink
 SETTLE = 0.5  # seconds in which the maps cover 63 % of the way to a new estimate
 HOLD = 2.0  # seconds in which the brightness that is held covers 63 % of the way to a new one
 INTERVAL = 0.2  # seconds between estimates; a cut is looked for on every frame and estimated at once
-NEAR = 1e-5  # distance of the mean brightness from the one that is held, from which it is trimmed no more
+NEAR = 1e-5  # of the brightness that is held: the maps are trimmed no further
 TRIM = 0.08  # largest relative correction of the mean brightness: hides exposure steps, not changes of the scene
 SHARE = 0.2  # largest relative change of the maps for it
 PROBE = 64  # long side in pixels on which the mean brightness is predicted
@@ -75,18 +75,17 @@ class SteadyMaps:
         most = min(TRIM * bright, abs(bright - float(probe.mean())))
         self._level = min(max(self._level, bright - most), bright + most)
         # Maps that are clipped at 1 answer to a lower s and not to a higher: it takes a few steps, on the side needed.
-        before, here = 0.0, math.copysign(0.01, self._level - bright)
-        for _ in range(3):
-            brighter = self._brightness(probe, self._trimmed(here))
-            if abs(self._level - brighter) < NEAR:
+        share, trial = 0.0, math.copysign(0.01, self._level - bright)
+        for _ in range(4):
+            if abs(self._level - bright) < NEAR:
                 break
-            slope = (brighter - bright) / (here - before) if here != before else 0.0
+            brighter = self._brightness(probe, self._trimmed(trial))
+            slope = (brighter - bright) / (trial - share) if trial != share else 0.0
             if slope < 1e-3:  # there is nothing that could be trimmed
-                here = before
                 break
-            before, bright = here, brighter
-            here = min(max(here + (self._level - brighter) / slope, -SHARE), SHARE)
-        held: Float32 = np.clip(self._trimmed(here), -1, 1)
+            share, bright = trial, brighter
+            trial = min(max(trial + (self._level - bright) / slope, -SHARE), SHARE)
+        held: Float32 = np.clip(self._trimmed(share), -1, 1)
         return held
 
     def _trimmed(self, share: float) -> Float32:
