@@ -26,8 +26,7 @@ INTERVAL = 0.2  # seconds between estimates; a cut is looked for on every frame 
 NEAR = 1e-5  # of the brightness that is held: the maps are trimmed no further
 TRIM = 0.08  # largest relative correction of the mean brightness: hides exposure steps, not changes of the scene
 SHARE = 0.2  # largest relative change of the maps for it
-PROBE = 64  # long side in pixels on which the mean brightness is predicted
-SCENE = 32  # long side in pixels on which two frames are compared
+SMALL = 32  # long side in pixels on which two frames are compared and the mean brightness is predicted
 CUT = 0.5  # structural difference, 0 for equal frames and 1 for unrelated ones, from which it is a cut
 JUMP = math.log(1.5)  # change of the mean brightness within one frame: a light was switched
 
@@ -49,7 +48,8 @@ class SteadyMaps:
 
     def __call__(self, thumbnail: Float32, seconds: float) -> Float32:
         """The maps for the frame that is shown at `seconds`; its thumbnail is float32 (h, w, 3) in [0, 1]."""
-        scene = shrink(thumbnail, SCENE).mean(axis=2)
+        small = shrink(thumbnail, SMALL)
+        scene = small.mean(axis=2)
         cut = self._scene is None or is_cut(self._scene, scene)
         self._scene = scene
         if cut or seconds - self._estimated >= INTERVAL:
@@ -60,26 +60,26 @@ class SteadyMaps:
         passed = max(0.0, seconds - self._shown)
         self._shown = seconds
         self._maps = self._maps + np.float32(1 - math.exp(-passed / SETTLE)) * (self._target - self._maps)
-        return self._hold(shrink(thumbnail, PROBE), 1 - math.exp(-passed / HOLD))
+        return self._hold(small, 1 - math.exp(-passed / HOLD))
 
-    def _hold(self, probe: Float32, k: float) -> Float32:
+    def _hold(self, small: Float32, k: float) -> Float32:
         """Trim the maps so that the brightness they give follows its own running mean (the secant method).
 
         What brightens gets stronger by the share s while what darkens gets weaker, or the other way round:
         maps + s |maps|, since scaling both would move the brightness little where they are in balance.
         """
-        bright = self._brightness(probe, self._maps)
+        bright = self._brightness(small, self._maps)
         if math.isnan(self._level):
             self._level = bright
         self._level += k * (bright - self._level)
-        most = min(TRIM * bright, abs(bright - float(probe.mean())))
+        most = min(TRIM * bright, abs(bright - float(small.mean())))
         self._level = min(max(self._level, bright - most), bright + most)
         # Maps that are clipped at 1 answer to a lower s and not to a higher: it takes a few steps, on the side needed.
         share, trial = 0.0, math.copysign(0.01, self._level - bright)
         for _ in range(4):
             if abs(self._level - bright) < NEAR:
                 break
-            brighter = self._brightness(probe, self._trimmed(trial))
+            brighter = self._brightness(small, self._trimmed(trial))
             slope = (brighter - bright) / (trial - share) if trial != share else 0.0
             if slope < 1e-3:  # there is nothing that could be trimmed
                 break
@@ -91,9 +91,9 @@ class SteadyMaps:
     def _trimmed(self, share: float) -> Float32:
         return (self._maps + share * np.abs(self._maps)).astype(np.float32)
 
-    def _brightness(self, probe: Float32, maps: Float32) -> float:
+    def _brightness(self, small: Float32, maps: Float32) -> float:
         curved = apply_curves(
-            probe, np.clip(maps, -1, 1), iterations=self._iterations, strength=self._strength, threads=1
+            small, np.clip(maps, -1, 1), iterations=self._iterations, strength=self._strength, threads=1
         )
         return float(curved.mean())
 
