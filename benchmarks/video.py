@@ -4,6 +4,7 @@
     python benchmarks/video.py noise   --data ../shared/data/video
     python benchmarks/video.py colour  --data ../shared/data/video
     python benchmarks/video.py speed   --data ../shared/data/video
+    python benchmarks/video.py walk
     python benchmarks/video.py encoder --data ../shared/data/video
     python benchmarks/video.py soak    --gigabytes 2
 
@@ -30,14 +31,16 @@ import av
 import numpy as np
 
 from undim.clips import flicker
-from undim.curves import apply_curves
+from undim.curves import apply_curves, curve_steps
 from undim.enhancer import Denoise, Enhancer
+from undim.kernel import native_kernel
 from undim.metrics import psnr
 from undim.video import FrameEnhancer
 from undim.video.encoders import Encoding
 from undim.video.frames import Brightener, eight_bits, planes_of, rgb16
 from undim.video.source import Source
 from undim.video.transcode import enhance_video
+from undim.video.yuv import Levels
 
 EXPOSURE, ELECTRONS, READ = 1 / 12, 2000.0, 2.5
 
@@ -222,8 +225,22 @@ def measure_speed(data: Path, model: str) -> None:
         (cpu, clock), (least, fastest) = np.percentile(spent, 25, axis=0), np.min(spent, axis=0)
         print(f"1080p frame, --denoise {denoise}: processor {cpu:.1f} ms, clock {clock:.1f} ms (lower quartile);")
         print(f"    at least {least:.1f} ms and {fastest:.1f} ms", flush=True)
-    for name in ("night-1080p-h264.mp4", "bright-indoor.mp4"):
-        measure_transcode(data / name, model)
+    with tempfile.TemporaryDirectory() as folder:
+        for path in (clip, write_small(clip, Path(folder) / "night-360p.mp4"), data / "bright-indoor.mp4"):
+            measure_transcode(path, model)
+
+
+def write_small(source: Path, target: Path) -> Path:
+    """The same film in 640 x 360."""
+    with av.open(target, "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "16", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for frame in frames_of(source, 10**9):
+            small = frame.reformat(640, 360, "yuv420p", interpolation="AREA")
+            small.pict_type = 0
+            container.mux(stream.encode(small))
+        container.mux(stream.encode(None))
+    return target
 
 
 def measure_transcode(clip: Path, model: str) -> None:
@@ -247,6 +264,26 @@ def measure_transcode(clip: Path, model: str) -> None:
         print("    medians of 8 rounds")
         for name, (cpu, clock), (of_cpu, of_clock) in zip(works, medians, ratios, strict=True):
             print(f"    {name:<18} {cpu:6.1f} {clock:6.1f} {of_cpu:5.2f} {of_clock:5.2f}", flush=True)
+
+
+def measure_walk(model: str) -> None:
+    """The curve alone on one core, with each instruction set: integers on 8 bits, floats on 10."""
+    native, rng = native_kernel(), np.random.default_rng(0)
+    assert native, "there is no kernel here"
+    iterations = Enhancer(model).info.iterations
+    maps = {"maps that vary": (iterations, 36, 64), "that do not": (iterations, 1, 1)}
+    for depth in (8, 10):
+        levels, dtype = Levels.of(depth, full=False), np.uint8 if depth == 8 else np.uint16
+        planes = [rng.integers(0, 2**depth, shape).astype(dtype) for shape in ((1080, 1920), (540, 960), (540, 960))]
+        out = [plane.copy() for plane in planes]
+        for name, shape in maps.items():
+            steps = curve_steps(rng.uniform(0, 0.5, shape).astype(np.float32), iterations=iterations, strength=1)
+            given = planes, levels, out, levels, (0.2126, 0.0722), steps, iterations, 1
+            sets = native.instruction_sets()
+            works = [partial(native.brighten_yuv, *given, each) for each in sets]
+            spent = 1e3 * np.median(in_turn(100, *works), axis=0)
+            cells = [f"{each} {cpu:.2f} ms" for each, (cpu, _) in zip(sets, spent, strict=True)]
+            print(f"1080p, {depth} bits, {name}: {', '.join(cells)}", flush=True)
 
 
 def measure_encoder(data: Path, model: str) -> None:
@@ -315,13 +352,15 @@ def soak(gigabytes: float, model: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["flicker", "noise", "colour", "speed", "encoder", "soak"])
+    parser.add_argument("what", choices=["flicker", "noise", "colour", "speed", "walk", "encoder", "soak"])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/video"))
     parser.add_argument("--model", default="undim")
     parser.add_argument("--gigabytes", type=float, default=2.0)
     chosen = parser.parse_args()
     if chosen.what == "soak":
         soak(chosen.gigabytes, chosen.model)
+    elif chosen.what == "walk":
+        measure_walk(chosen.model)
     else:
         work = {
             "flicker": measure_flicker,

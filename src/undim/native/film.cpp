@@ -3,7 +3,12 @@
 
 #include "average.hpp"
 #include "yuv.hpp"
+#ifdef __AVX2__  // multiplies and rounds 16-bit integers in one instruction; SSE2 and NEON do not: floats are faster there
+#define UNDIM_WORDS 1
 #include "yuv8.hpp"
+#else
+#define UNDIM_WORDS 0
+#endif
 
 #define UNDIM_JOIN_(a, b) a##b
 #define UNDIM_JOIN(a, b) UNDIM_JOIN_(a, b)
@@ -22,12 +27,15 @@ std::size_t run(const Yuv& job, const Tile& tile, unsigned char* scratch) {
 }
 
 std::size_t brighten(const Yuv& job, const Tile& tile, unsigned char* scratch) {
-    return job.words ? run<Brightening8>(job, tile, scratch) : run<Brightening>(job, tile, scratch);
+#if UNDIM_WORDS
+    if (job.words) return run<Brightening8>(job, tile, scratch);
+#endif
+    return run<Brightening>(job, tile, scratch);
 }
 
 }  // namespace
 
 extern const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA);
-const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA) = {brighten, average, average_scratch};
+const FilmKernel UNDIM_JOIN(film_kernel_, UNDIM_ISA) = {brighten, average, average_scratch, UNDIM_WORDS};
 
 }  // namespace undim

@@ -25,7 +25,7 @@ struct Yuv {
 
     Job curve;  // height and width, and the curve's fields
 
-    bool words;  // 8 steps of the curve, 8 bits out, and luma in the same levels or in 256ths: 16-bit integers will do
+    bool words;  // walk in 16-bit integers: for 8 steps of the curve, 8 bits out, and the same levels or 256ths of them in
 };
 
 // One step of the average over time (undim/video/averaging.py has the formula), on three planes that are either of one
@@ -60,6 +60,7 @@ struct FilmKernel {
     std::size_t (*brighten)(const Yuv&, const Tile&, unsigned char* scratch);
     void (*average)(const Average&, std::int64_t top, std::int64_t bottom, unsigned char* scratch);  // rows of cells
     std::size_t (*average_scratch)(const Average&);
+    bool words;  // whether it can walk in 16-bit integers
 };
 
 }  // namespace undim

@@ -91,7 +91,7 @@ void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Thr
 
     const FilmKernel& kernel = instruction_set(instructions).film;
     const float finer = job.in.wide && !job.out.wide ? 256.0f : 1.0f;
-    job.words = iterations == 8 && !job.out.wide && job.out.luma <= 255.0f && job.in.luma == finer * job.out.luma &&
+    job.words = kernel.words && iterations == 8 && !job.out.wide && job.out.luma <= 255.0f && job.in.luma == finer * job.out.luma &&
                 job.in.black == finer * job.out.black && job.in.chroma == finer * job.out.chroma &&
                 job.out.grey == 128.0f && job.in.grey == finer * job.out.grey;
     const bool whole = curve.map_height == 1 && curve.map_width == 1 && !job.words;

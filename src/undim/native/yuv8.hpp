@@ -1,5 +1,5 @@
 // The curve on a tile of a YUV frame of 8 bits, in integers: sixteen to a register where eight floats would be. Part of
-// film.cpp, compiled once per instruction set.
+// film.cpp, compiled once per instruction set from AVX2 on.
 #pragma once
 
 #include "cells.hpp"
