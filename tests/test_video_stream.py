@@ -88,19 +88,55 @@ def test_maps_that_do_not_vary_reach_the_curve_as_one_number_each(
     assert (8, 64, 64) in shapes
 
 
+def uniform(monkeypatch: pytest.MonkeyPatch, a: float) -> None:
+    """From here on every map of every frame is a."""
+    monkeypatch.setattr(Enhancer, "curve_maps", lambda *_: np.full((8, 3, 5), a, np.float32))
+
+
+def in_yuv(y: np.ndarray) -> Yuv:
+    return Yuv((y, *(np.full(y.shape, 128, np.uint8) for _ in "uv")), Levels.of(8, full=True), (0.2126, 0.0722))
+
+
 @pytest.mark.parametrize("smooth", [True, False])
 @pytest.mark.parametrize(("a", "levels"), [(0.0009, 0), (0.0012, 1), (-0.0009, 0), (-0.0012, 1)])
-def test_film_that_would_change_by_less_than_half_a_level_comes_back_as_it_was(
+def test_film_that_would_change_by_less_than_half_a_level_is_left_alone(
     enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch, a: float, levels: int, smooth: bool
 ) -> None:
-    """Eight steps of a add at most 2 a: 0.46 levels of 8 bits, or 0.61. A dither would show both."""
-    monkeypatch.setattr(Enhancer, "curve_maps", lambda *_: np.full((8, 3, 5), a, np.float32))
+    """Eight steps of a add at most 2 a: 0.46 levels of 8 bits, or 0.61. A dither would show both, 16 bits too."""
+    uniform(monkeypatch, a)
     brightener = FrameEnhancer(enhancer, denoise="off", smooth=smooth)
     for index in range(3):
-        y, grey = RNG.integers(0, 256, (64, 64)).astype(np.uint8), np.full((64, 64), 128, np.uint8)
+        y, rgb = RNG.integers(0, 256, (64, 64)).astype(np.uint8), dark(np.uint16)[0]
         before = y.copy()
-        brightener.yuv(Yuv((y, grey, grey), Levels.of(8, full=True), (0.2126, 0.0722)), index / 10)
+        brightener.yuv(in_yuv(y), index / 10)
         assert np.abs(y.astype(int) - before).max() == levels
+        (after,) = enhance_stream([rgb], enhancer=enhancer, denoise="off", smooth=smooth)
+        assert (after == rgb).all() == (levels == 0)
+
+
+def test_a_curve_that_is_needed_no_more_fades_until_film_is_left_alone(
+    enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brightener = FrameEnhancer(enhancer, denoise="off")
+    scene, added = RNG.integers(20, 70, (64, 64)).astype(np.uint8), []
+    for index in range(120):
+        uniform(monkeypatch, 0.2 if index < 10 else 0.0005)
+        y = scene.copy()
+        brightener.yuv(in_yuv(y), index / 10)
+        added.append(float(y.mean() - scene.mean()))
+    assert added[9] > 5
+    assert 0 < added[20] < added[15] < added[9]
+    assert added[-20:] == [0.0] * 20
+
+
+def test_film_that_needs_no_curve_is_averaged_all_the_same(enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch) -> None:
+    uniform(monkeypatch, 0.0)
+    brightener = FrameEnhancer(enhancer, denoise="auto")
+    for index in range(10):
+        y = (128 + 5 * RNG.standard_normal((128, 128))).round().astype(np.uint8)
+        before = y.copy()
+        brightener.yuv(in_yuv(y), index / 10)
+    assert y.std() < 0.5 * before.std()
 
 
 def test_a_number_is_the_filter_for_photographs(enhancer: Enhancer) -> None:

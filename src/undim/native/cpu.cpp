@@ -18,7 +18,7 @@ extern const FilmKernel film_kernel_avx2, film_kernel_avx512;
 
 namespace {
 
-// Of the processors with AVX-512 those with VBMI2 too, from 2019 on: the ones before lower their clock for it.
+// Of the processors with AVX-512 those with VBMI2 too (Ice Lake, Zen 4): the ones before lower their clock for it.
 #ifdef _MSC_VER
 struct Features {
     bool avx2 = false, avx512 = false;

@@ -3,7 +3,7 @@
 
 #include "average.hpp"
 #include "yuv.hpp"
-#ifdef __AVX2__  // multiplies and rounds 16-bit integers in one instruction; SSE2 and NEON do not: floats are faster there
+#ifdef __AVX2__  // else compilers make many instructions of a rounded product, and floats are faster (measured with SSE2)
 #define UNDIM_WORDS 1
 #include "yuv8.hpp"
 #else

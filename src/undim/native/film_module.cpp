@@ -91,9 +91,11 @@ void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Thr
 
     const FilmKernel& kernel = instruction_set(instructions).film;
     const float finer = job.in.wide && !job.out.wide ? 256.0f : 1.0f;
-    job.words = kernel.words && iterations == 8 && !job.out.wide && job.out.luma <= 255.0f && job.in.luma == finer * job.out.luma &&
-                job.in.black == finer * job.out.black && job.in.chroma == finer * job.out.chroma &&
-                job.out.grey == 128.0f && job.in.grey == finer * job.out.grey;
+    const bool same_levels = job.in.black == finer * job.out.black && job.in.luma == finer * job.out.luma &&
+                             job.in.grey == finer * job.out.grey && job.in.chroma == finer * job.out.chroma;
+    const bool usual_levels = job.out.black <= 16.0f && job.out.luma >= 128.0f && job.out.chroma >= job.out.luma &&
+                              job.out.chroma <= 255.0f && job.out.grey == 128.0f;
+    job.words = kernel.words && iterations == 8 && !job.out.wide && same_levels && usual_levels;
     const bool whole = curve.map_height == 1 && curve.map_width == 1 && !job.words;
     const std::int64_t width = whole ? curve.width : tile_width;
     const std::int64_t height = std::max<std::int64_t>(1, tile_pixels / width / 2) * 2;  // even, so that no cell is cut

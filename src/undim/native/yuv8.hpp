@@ -1,4 +1,4 @@
-// The curve on a tile of a YUV frame of 8 bits, in integers: sixteen to a register where eight floats would be. Part of
+// The curve on a tile of a YUV frame of 8 bits, in integers: twice as many to a register as floats. Part of
 // film.cpp, compiled once per instruction set from AVX2 on.
 #pragma once
 
@@ -62,7 +62,7 @@ struct Scales {
     Signed luma;              // a change of 1 in luma
     Word white;               // luma of white above that of black
     Word stretch;             // what a colour times two lacks of its unit, as a share in units of 2^-16
-    Signed u[3], v[3];        // what a level of chroma adds to R, G and B in luma, in units of 2^-14
+    Signed u[3], v[3];        // what chroma adds to R, G and B; of U to B and of V to R, what exceeds 1
     Signed blue_in_u, red_in_v;  // a mean d_b - d_y or d_r - d_y of 1 in chroma
 };
 
@@ -70,7 +70,7 @@ Scales scales_of(const Yuv& job) {
     const float luma = job.out.luma, chroma = job.out.chroma, red = 2.0f * (1.0f - job.red), blue = 2.0f * (1.0f - job.blue);
     const float of_green = 1.0f - job.red - job.blue;
     const auto share = [](float x) { return static_cast<Signed>(32768.0f * x + (x < 0.0f ? -0.5f : 0.5f)); };
-    const auto of_chroma = [&](float x) { return share(0.5f * luma / chroma * x); };
+    const float unit = luma / chroma;  // the levels of luma to a level of chroma
     Scales s{};
     s.red = share(job.red);
     s.blue = share(job.blue);
@@ -78,10 +78,10 @@ Scales scales_of(const Yuv& job) {
     s.luma = static_cast<Signed>(128.0f * luma);
     s.white = static_cast<Word>(128.0f * luma);
     s.stretch = static_cast<Word>(256.0f * 65534.0f / luma - 65536.0f);
-    s.v[0] = of_chroma(red);
-    s.u[1] = of_chroma(-blue * job.blue / of_green);
-    s.v[1] = of_chroma(-red * job.red / of_green);
-    s.u[2] = of_chroma(blue);
+    s.v[0] = share(unit * red - 1.0f);
+    s.u[1] = share(-unit * blue * job.blue / of_green);
+    s.v[1] = share(-unit * red * job.red / of_green);
+    s.u[2] = share(unit * blue - 1.0f);
     s.blue_in_u = static_cast<Signed>(128.0f * chroma / blue);
     s.red_in_v = static_cast<Signed>(128.0f * chroma / red);
     return s;
@@ -140,11 +140,11 @@ void change_row(const Scales& scales, Signed weight, const Signed* __restrict th
     }
 }
 
-// What the chroma of a cell adds to luma.
-void split(const Signed* __restrict u, const Signed* __restrict v, Signed of_u, Signed of_v, Signed black,
-           Word* __restrict more, Word* __restrict less, Index cells) {
+// What the chroma of a cell adds to luma: U and V, each not at all (0) or whole (1), and shares of them.
+void split(const Signed* __restrict u, const Signed* __restrict v, Signed whole_u, Signed whole_v, Signed of_u, Signed of_v,
+           Signed black, Word* __restrict more, Word* __restrict less, Index cells) {
     for (Index i = 0; i < cells; ++i) {
-        const auto shift = static_cast<Signed>(2 * (times(of_u, u[i]) + times(of_v, v[i])));
+        const auto shift = static_cast<Signed>(whole_u * u[i] + whole_v * v[i] + times(of_u, u[i]) + times(of_v, v[i]));
         more[i] = static_cast<Word>(shift > 0 ? shift : 0);
         less[i] = static_cast<Word>((shift < 0 ? -shift : 0) + black);
     }
@@ -172,7 +172,7 @@ void change_chroma(const Signed* __restrict chroma, const Signed* __restrict mea
                    const Signed* __restrict threshold, std::uint8_t* __restrict out, Index cells) {
     constexpr Signed grey = 1 << 13, highest = (1 << 14) - 1;
     for (Index i = 0; i < cells; ++i) {
-        const auto level = static_cast<Signed>(grey + (chroma[i] >> 1) + times(of_mean, mean[i]) + (threshold[i] >> 1));
+        const auto level = static_cast<Signed>(grey + ((chroma[i] + 1) >> 1) + times(of_mean, mean[i]) + (threshold[i] >> 1));
         const auto raised = static_cast<Signed>(level > 0 ? level : 0);
         out[i] = static_cast<std::uint8_t>((raised < highest ? raised : highest) >> 6);
     }
@@ -217,7 +217,7 @@ struct Brightening8 {
         for (Index c = 0; c < 3; ++c) {
             Word* more = job.across == 1 ? rows->more[c] : rows->cell_more[c];
             Word* less = job.across == 1 ? rows->less[c] : rows->cell_less[c];
-            split(rows->u, rows->v, scales.u[c], scales.v[c], black, more, less, cells);
+            split(rows->u, rows->v, c == 2, c == 0, scales.u[c], scales.v[c], black, more, less, cells);
             if (job.across == 1) continue;
             spread(more, rows->more[c], pixels);
             spread(less, rows->less[c], pixels);

@@ -15,7 +15,7 @@ from undim.video.steady import SteadyMaps
 from undim.video.yuv import Yuv, brighten
 
 SLIGHT = 0.5 / 255  # a curve that moves nothing by as much, half a level of 8 bits, is none
-GREYS = 17  # that it is tried on
+GREYS = np.linspace(0, 1, 17, dtype=np.float32)[1:-1]  # that it is tried on; black and white stay anyway
 ROUNDING = 1e-6  # a tenth of a 16-bit level; smoothed towards the same number, maps stop short of it by less
 
 
@@ -68,7 +68,7 @@ class FrameEnhancer:
             return
         maps = self._maps(frame.thumbnail(self.thumbnail_size(*frame.planes[0].shape)), seconds)
         clean = self._average(frame.planes, frame.depth) if self._average else None
-        if clean is None and np.abs(maps).max() < ROUNDING:
+        if clean is None and maps.shape[1:] == (1, 1) and np.abs(maps).max() < ROUNDING:
             return
         dark = frame if clean is None else frame.replaced(clean, 2 ** (16 - frame.depth))
         brighten(
@@ -83,9 +83,9 @@ class FrameEnhancer:
         return _folded(self._steady(small, seconds) if self._steady else self._estimate(small))
 
     def _estimate(self, small: Float32) -> Float32:
-        """The maps of one frame; those of film that is bright enough are zero, so that it comes back as it was."""
+        """The maps of one frame; those of film that is bright enough are zero, so that the curve leaves it alone."""
         maps = _folded(self._enhancer.curve_maps(small))
-        for grey in np.linspace(0, 1, GREYS, dtype=np.float32):
+        for grey in GREYS:
             picture = np.full((*maps.shape[1:], 3), grey)
             curved = apply_curves(picture, maps, iterations=self._iterations, strength=self._strength, threads=1)
             if np.abs(curved - picture).max() >= SLIGHT:

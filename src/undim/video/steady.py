@@ -23,7 +23,7 @@ from undim.sampling import thumbnail as shrink
 SETTLE = 0.5  # seconds in which the maps cover 63 % of the way to a new estimate
 HOLD = 2.0  # seconds in which the brightness that is held covers 63 % of the way to a new one
 INTERVAL = 0.2  # seconds between estimates; a cut is looked for on every frame and estimated at once
-NEAR = 1e-5  # of the brightness that is held: the maps are trimmed no further
+NEAR = 1e-5  # distance from the brightness that is held, of full scale, at which the maps are trimmed no further
 TRIM = 0.08  # largest relative correction of the mean brightness: hides exposure steps, not changes of the scene
 SHARE = 0.2  # largest relative change of the maps for it
 SMALL = 32  # long side in pixels on which two frames are compared and the mean brightness is predicted
