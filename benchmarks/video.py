@@ -267,7 +267,7 @@ def measure_transcode(clip: Path, model: str) -> None:
 
 
 def measure_walk(model: str) -> None:
-    """The curve alone on one core, with each instruction set: from AVX2 on in integers on 8 bits, in floats on 10."""
+    """The curve alone on one core, with each instruction set: in integers on 8 bits where the kernel can, else floats."""
     native, rng = native_kernel(), np.random.default_rng(0)
     assert native, "there is no kernel here"
     iterations = Enhancer(model).info.iterations

@@ -113,7 +113,7 @@ def brighten(
 def brighten_numpy(dark: Yuv, bright: Yuv, curve_maps: Float32, *, iterations: int, strength: float = 1.0) -> None:
     """The reference for `brighten`, and what runs where the native kernel was not built.
 
-    With AVX2 the kernel walks 8 steps on 8 bits in integers, which differ by a level in some samples,
+    A kernel built by GCC walks 8 steps on 8 bits in integers if there is AVX2; they differ by a level in some samples,
     and by up to four where a = 1 or -1.
     """
     steps = curve_steps(curve_maps, iterations=iterations, strength=strength)
