@@ -267,7 +267,7 @@ def measure_transcode(clip: Path, model: str) -> None:
 
 
 def measure_walk(model: str) -> None:
-    """The curve alone on one core, with each instruction set: in integers on 8 bits where the kernel can, else floats."""
+    """The curve alone on one core, with each instruction set; in integers on 8 bits where it can."""
     native, rng = native_kernel(), np.random.default_rng(0)
     assert native, "there is no kernel here"
     iterations = Enhancer(model).info.iterations
