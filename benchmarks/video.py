@@ -66,13 +66,24 @@ def darken(bright: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
 
 def write_dark(source: Path, target: Path, count: int, start: float = 0.0) -> Path:
     rng = np.random.default_rng(0)
+    noisy = (darken(eight_bits(rgb16(frame)), rng)[1] for frame in frames_of(source, count, start))
+    return write(target, (av.VideoFrame.from_ndarray(frame, "rgb24") for frame in noisy), crf=10)
+
+
+def write_small(source: Path, target: Path) -> Path:
+    """The same film in 640 x 360."""
+    frames = frames_of(source, 10**9)
+    return write(target, (frame.reformat(640, 360, "yuv420p", interpolation="AREA") for frame in frames), crf=16)
+
+
+def write(target: Path, frames: Iterator[av.VideoFrame], crf: int) -> Path:
     with av.open(target, "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"crf": "10", "preset": "veryfast"})
-        for frame in frames_of(source, count, start):
-            _, noisy = darken(eight_bits(rgb16(frame)), rng)
+        stream = container.add_stream("libx264", rate=30, options={"crf": str(crf), "preset": "veryfast"})
+        for frame in frames:
             if not stream.codec_context.is_open:
                 stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(noisy, "rgb24")))
+            frame.pict_type = 0
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return target
 
@@ -230,19 +241,6 @@ def measure_speed(data: Path, model: str) -> None:
             measure_transcode(path, model)
 
 
-def write_small(source: Path, target: Path) -> Path:
-    """The same film in 640 x 360."""
-    with av.open(target, "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"crf": "16", "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for frame in frames_of(source, 10**9):
-            small = frame.reformat(640, 360, "yuv420p", interpolation="AREA")
-            small.pict_type = 0
-            container.mux(stream.encode(small))
-        container.mux(stream.encode(None))
-    return target
-
-
 def measure_transcode(clip: Path, model: str) -> None:
     """Ratios to the same transcode in a plain loop, of the first two seconds of 1080p or twelve of less."""
     enhancer, end = Enhancer(model), 2.0 if Source(clip).video.height >= 1080 else 12.0
@@ -266,19 +264,18 @@ def measure_transcode(clip: Path, model: str) -> None:
             print(f"    {name:<18} {cpu:6.1f} {clock:6.1f} {of_cpu:5.2f} {of_clock:5.2f}", flush=True)
 
 
-def measure_walk(model: str) -> None:
-    """The curve alone on one core, with each instruction set; in integers on 8 bits where it can."""
+def measure_walk() -> None:
+    """Eight steps of the curve alone on one core, with each instruction set; in integers on 8 bits where it can."""
     native, rng = native_kernel(), np.random.default_rng(0)
     assert native, "there is no kernel here"
-    iterations = Enhancer(model).info.iterations
-    maps = {"maps that vary": (iterations, 36, 64), "that do not": (iterations, 1, 1)}
+    maps = {"maps that vary": (8, 36, 64), "that do not": (8, 1, 1)}
     for depth in (8, 10):
         levels, dtype = Levels.of(depth, full=False), np.uint8 if depth == 8 else np.uint16
         planes = [rng.integers(0, 2**depth, shape).astype(dtype) for shape in ((1080, 1920), (540, 960), (540, 960))]
         out = [plane.copy() for plane in planes]
         for name, shape in maps.items():
-            steps = curve_steps(rng.uniform(0, 0.5, shape).astype(np.float32), iterations=iterations, strength=1)
-            given = planes, levels, out, levels, (0.2126, 0.0722), steps, iterations, 1
+            steps = curve_steps(rng.uniform(0, 0.5, shape).astype(np.float32), iterations=8, strength=1)
+            given = planes, levels, out, levels, (0.2126, 0.0722), steps, 8, 1
             sets = native.instruction_sets()
             works = [partial(native.brighten_yuv, *given, each) for each in sets]
             spent = 1e3 * np.median(in_turn(100, *works), axis=0)
@@ -329,11 +326,21 @@ def transcode(source: Path, target: Path, preset: str, end: float) -> None:
 
 
 def soak(gigabytes: float, model: str) -> None:
-    """A long film of that much raw picture data through the whole pipeline; the process's memory as it goes."""
+    """A long dark film of that much raw picture data through the whole pipeline; the process's memory as it goes."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "long.mp4", Path(folder) / "bright.mp4"
         seconds = int(gigabytes * 1e9 / (320 * 180 * 1.5 * 25))
-        make = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s=320x180:r=25:d={seconds}", "-f", "lavfi"]
+        make = [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            f"testsrc2=s=320x180:r=25:d={seconds},lutyuv=y=16+(val-16)/4",
+            "-f",
+            "lavfi",
+        ]
         make += ["-i", f"sine=440:d={seconds}", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", source]
         subprocess.run(make, check=True)
         page, samples = resource.getpagesize(), []
@@ -360,7 +367,7 @@ def main() -> None:
     if chosen.what == "soak":
         soak(chosen.gigabytes, chosen.model)
     elif chosen.what == "walk":
-        measure_walk(chosen.model)
+        measure_walk()
     else:
         work = {
             "flicker": measure_flicker,

@@ -59,7 +59,6 @@ enum class Maps { constant, shared, of_planes };
 
 struct Scales {
     Signed red, green, blue;  // weights of the matrix
-    Signed luma;              // a change of 1 in luma
     Word white;               // luma of white above that of black
     Word stretch;             // what a colour times two lacks of its unit, as a share in units of 2^-16
     Signed u[3], v[3];        // what chroma adds to R, G and B; of U to B and of V to R, what exceeds 1
@@ -75,7 +74,6 @@ Scales scales_of(const Yuv& job) {
     s.red = share(job.red);
     s.blue = share(job.blue);
     s.green = static_cast<Signed>((1 << 15) - s.red - s.blue);
-    s.luma = static_cast<Signed>(128.0f * luma);
     s.white = static_cast<Word>(128.0f * luma);
     s.stretch = static_cast<Word>(256.0f * 65534.0f / luma - 65536.0f);
     s.v[0] = share(unit * red - 1.0f);
@@ -133,7 +131,7 @@ void change_row(const Scales& scales, Signed weight, const Signed* __restrict th
         const auto dg = static_cast<Signed>((bright[1] >> 1) - (g >> 1));
         const auto db = static_cast<Signed>((bright[2] >> 1) - (b >> 1));
         const auto change = static_cast<Signed>(times(s.red, dr) + times(s.green, dg) + times(s.blue, db));
-        const auto level = static_cast<Word>(zero + y + times(s.luma, change) + threshold[j]);
+        const auto level = static_cast<Word>(zero + y + times(static_cast<Signed>(s.white), change) + threshold[j]);
         out[j] = static_cast<std::uint8_t>((clamped(level, zero, highest) - zero) >> 7);
         rows.blue[j] = static_cast<Signed>(rows.blue[j] + (db >> 2) - (change >> 2));
         rows.red[j] = static_cast<Signed>(rows.red[j] + (dr >> 2) - (change >> 2));
