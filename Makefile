@@ -7,7 +7,7 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
     $(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 PHOTO := assets/night-coffee.jpg
-BUILT := pyproject.toml CMakeLists.txt $(wildcard src/undim/native/*)
+BUILT := pyproject.toml CMakeLists.txt $(wildcard src/undim/pixels/native/*)
 PACKAGE := $(BUILT) $(shell find src -type f ! -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

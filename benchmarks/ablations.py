@@ -22,17 +22,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from undim.curves import Image
 from undim.enhancer import Enhancer
 from undim.images import decode
-from undim.metrics import psnr, ssim
-from undim.pairs import find_items
+from undim.measure.metrics import psnr, ssim
+from undim.measure.pairs import find_items
+from undim.pixels.curve import Image
 from undim.training.config import build, read_values
-from undim.training.datasets import find_pictures
+from undim.training.data.pictures import find_pictures
 from undim.training.export import export_onnx
-from undim.training.exposure import ExposureRecipe, scene_crops, train_exposure
-from undim.training.models import DCENet, count_parameters
-from undim.training.undim_net import UndimNet, highlight_restraint
+from undim.training.nets import count_parameters
+from undim.training.nets.dce import DCENet
+from undim.training.nets.undim import UndimNet, highlight_restraint
+from undim.training.objectives.exposure import ExposureRecipe, scene_crops, train_exposure
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "undim.toml"
 Net = Callable[[], nn.Module]

@@ -4,7 +4,7 @@
     undim evaluate --data /tmp/darkened
 
 Each of the CC0 and Kodak photographs and five of scikit-image's is darkened twice, by 2 to 3.5 and by 3.5 to 5 stops
-(or once for every `--stops LOW HIGH`), at a long side of 384 px (`undim.training.synthesis`, docs/experiments.md).
+(or once for every `--stops LOW HIGH`), at a long side of 384 px (`undim.training.data.darkening`, docs/experiments.md).
 Seeded: the set is the same everywhere.
 """
 
@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from undim.training.synthesis import Darkening, darken
+from undim.training.data.darkening import Darkening, darken
 
 SCIKIT_IMAGE = ("coffee.png", "astronaut.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg")
 

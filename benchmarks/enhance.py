@@ -17,9 +17,9 @@ import torch
 
 from undim.benchmark import best_in_turn, dim_scene, peak_memory, process_and_pillow, stages, write_photo
 from undim.enhancer import Enhancer
-from undim.provenance import provenance
+from undim.measure.provenance import provenance
 from undim.training.export import export_onnx
-from undim.training.models import DCENet
+from undim.training.nets.dce import DCENet
 
 METADATA = {
     "name": "DCE-Net with random weights",

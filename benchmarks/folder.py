@@ -14,8 +14,8 @@ from undim import folders
 from undim.benchmark import best_in_turn, dim_scene
 from undim.enhancer import Enhancer
 from undim.images import encode, from_array, write_atomically
-from undim.kernel import thread_count
-from undim.provenance import provenance
+from undim.measure.provenance import provenance
+from undim.pixels.kernel import thread_count
 
 
 def write_photos(folder: Path, count: int, megapixels: float) -> None:

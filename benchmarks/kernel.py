@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from undim.curves import MAXIMUM, apply_curves, apply_curves_numpy
-from undim.denoise import filter_and_apply, filter_and_apply_numpy, guided_filter, guided_filter_numpy
+from undim.pixels.curve import MAXIMUM, apply_curves, apply_curves_numpy
+from undim.pixels.filter import filter_and_apply, filter_and_apply_numpy, guided_filter, guided_filter_numpy
 
 MAPS = np.random.default_rng(0).uniform(-0.5, 0.5, (24, 192, 256)).astype(np.float32)
 NUMPY_MEGAPIXELS = 1  # of the reference, whose cost is linear too

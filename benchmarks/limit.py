@@ -20,12 +20,12 @@ from torch import Tensor
 
 from ablations import Pairs, read_pairs
 from undim.enhancer import Enhancer
-from undim.metrics import psnr, ssim
-from undim.sampling import thumbnail
+from undim.measure.metrics import psnr, ssim
+from undim.pixels.boxes import thumbnail
+from undim.training.curve import enhance
 from undim.training.export import export_onnx
-from undim.training.exposure import FLOOR, SIDE
-from undim.training.models import enhance
-from undim.training.undim_net import UndimNet
+from undim.training.nets.undim import UndimNet
+from undim.training.objectives.exposure import FLOOR, SIDE
 
 FOLDS = 5
 

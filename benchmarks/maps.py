@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from undim.benchmark import best_in_turn, dim_scene
-from undim.curves import apply_curves
 from undim.enhancer import Enhancer
 from undim.images import decode
-from undim.metrics import psnr, ssim
-from undim.pairs import find_items
-from undim.sampling import thumbnail
+from undim.measure.metrics import psnr, ssim
+from undim.measure.pairs import find_items
+from undim.pixels.boxes import thumbnail
+from undim.pixels.curve import apply_curves
 
 SIDES = (32, 64, 128, 256, 512, 1024)
 

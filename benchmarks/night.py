@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from undim.curves import Image as Pixels
 from undim.enhancer import Enhancer
 from undim.images import decode
-from undim.training.datasets import find_pictures
+from undim.pixels.curve import Image as Pixels
+from undim.training.data.pictures import find_pictures
 
 SIDE = 760
 

@@ -32,7 +32,7 @@ import numpy as np
 from PIL import Image
 
 from undim.enhancer import Enhancer
-from undim.kernel import thread_count
+from undim.pixels.kernel import thread_count
 from undim.server import keep_freed_memory
 
 SCRIPT = """

@@ -24,12 +24,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from undim.provenance import provenance
+from undim.measure.provenance import provenance
 from undim.training.config import Recipe, load_recipe
-from undim.training.datasets import ImageCache, batches
+from undim.training.curve import enhance
+from undim.training.data.pictures import ImageCache, batches
 from undim.training.loop import objective, update
 from undim.training.losses import loss_terms
-from undim.training.models import MODELS, enhance, initialise
+from undim.training.nets import MODELS, initialise
 from undim.training.workers import Workers, keep_freed_memory
 
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "zero-dce-lol.toml"

@@ -30,17 +30,17 @@ from pathlib import Path
 import av
 import numpy as np
 
-from undim.clips import flicker
-from undim.curves import apply_curves, curve_steps
 from undim.enhancer import Denoise, Enhancer
-from undim.kernel import native_kernel
-from undim.metrics import psnr
+from undim.evaluation.clips import flicker
+from undim.measure.metrics import psnr
+from undim.pixels.curve import apply_curves, curve_steps
+from undim.pixels.kernel import native_kernel
+from undim.pixels.yuv import Levels
 from undim.video import FrameEnhancer
 from undim.video.encoders import Encoding
 from undim.video.frames import Brightener, eight_bits, planes_of, rgb16
 from undim.video.source import Source
 from undim.video.transcode import enhance_video
-from undim.video.yuv import Levels
 
 EXPOSURE, ELECTRONS, READ = 1 / 12, 2000.0, 2.5
 

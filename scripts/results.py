@@ -13,9 +13,9 @@ import re
 import sys
 from pathlib import Path
 
-from undim.evaluation import evaluate
-from undim.methods import baseline_methods, model_methods
-from undim.pairs import Item, find_items
+from undim.evaluation.methods import baseline_methods, model_methods
+from undim.evaluation.scores import evaluate
+from undim.measure.pairs import Item, find_items
 from undim.training.config import Recipe, load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,7 +14,7 @@ import nanobind
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "sanitize"
-TESTS = [f"test_{name}.py" for name in ("native", "curves", "denoise", "video_yuv", "video_averaging")]
+TESTS = [f"test_{name}.py" for name in ("kernel", "curve", "filter", "yuv", "average")]
 
 # The interpreter itself is not sanitized: the runtime comes first, and what Python never frees is not reported.
 OPTIONS = {
@@ -24,8 +24,8 @@ OPTIONS = {
 INSIDE = """
 import importlib.util, pathlib, sys, pytest
 (path,) = pathlib.Path(sys.argv[1]).glob("_native*.so")
-spec = importlib.util.spec_from_file_location("undim._native", path)
-sys.modules["undim._native"] = module = importlib.util.module_from_spec(spec)
+spec = importlib.util.spec_from_file_location("undim.pixels._native", path)
+sys.modules["undim.pixels._native"] = module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 print("kernel under test:", module.__file__, flush=True)
 sys.exit(pytest.main(["-p", "no:cacheprovider", "--capture=sys", "-k", "not memory_beside", *sys.argv[2:]]))
@@ -54,7 +54,7 @@ def main() -> int:
     build()
     preload = os.pathsep.join(map(runtime, ("libasan.so", "libubsan.so", "libstdc++.so.6")))
     environment = os.environ | OPTIONS | {"LD_PRELOAD": preload}
-    tests = [ROOT / "tests" / name for name in TESTS]
+    tests = [ROOT / "tests" / "pixels" / name for name in TESTS]
     return subprocess.run([sys.executable, "-c", INSIDE, BUILD, *tests], env=environment, check=False).returncode
 
 

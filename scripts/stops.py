@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from undim.training.datasets import find_pictures
-from undim.training.exposure import scene_crops
-from undim.training.synthesis import srgb_to_linear
+from undim.training.data.darkening import srgb_to_linear
+from undim.training.data.pictures import find_pictures
+from undim.training.objectives.exposure import scene_crops
 
 DARKEST = 1e-5  # of full light: what is darker counts as this
 

@@ -1,7 +1,8 @@
 """Write what the pages say about the package from the package itself: `make docs`. A test fails while they are stale.
 
-docs/cli.md    the help of every verb
-README.md      the table of models and the map of files, each between two comments that name it
+docs/cli.md           the help of every verb
+README.md             the table of models and that of rooms, each between two comments that name it
+docs/architecture.md  the table of files
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from pathlib import Path
 import click
 
 from undim.cli import main
-from undim.pretrained import DEFAULT, MODELS
+from undim.model.pretrained import DEFAULT, MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
-REFERENCE, README = ROOT / "docs" / "cli.md", ROOT / "README.md"
+SOURCE = ROOT / "src" / "undim"
+REFERENCE, ARCHITECTURE = ROOT / "docs" / "cli.md", ROOT / "docs" / "architecture.md"
+README = ROOT / "README.md"
 HEAD = """# The command line
 
 `make docs` writes this page from the verbs; `undim VERB --help` shows the same.
@@ -45,23 +48,38 @@ def models_table() -> str:
     return "\n".join(rows)
 
 
-def file_map() -> str:
-    """Every module and the first sentence of its docstring."""
-    rows = ["| file | what it is |", "|---|---|"]
-    source = ROOT / "src" / "undim"
-    for path in sorted(source.rglob("*.py"), key=lambda path: (len(path.relative_to(source).parts) > 1, path)):
-        docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-        rows.append(f"| `{path.relative_to(source).as_posix()}` | {docstring.split(chr(10))[0]} |")
-    return "\n".join(rows)
+def sentence(path: Path) -> str:
+    """The first paragraph of a module's docstring, as one line."""
+    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    return " ".join(docstring.split("\n\n")[0].split())
 
 
-def readme(text: str) -> str:
-    """The README with its generated parts anew."""
-    for name, part in {"models": models_table(), "files": file_map()}.items():
+def table(heading: str, lines: dict[str, Path]) -> str:
+    """Names and what their modules say of themselves."""
+    rows = [f"| `{name}` | {sentence(path)} |" for name, path in lines.items()]
+    return "\n".join([f"| {heading} | what it is |", "|---|---|", *rows])
+
+
+def rooms() -> str:
+    """Every file at the package's door, and every folder."""
+    doors = {path.name: path for path in sorted(SOURCE.glob("*.py"))}
+    folders = {f"{path.parent.name}/": path for path in sorted(SOURCE.glob("*/__init__.py"))}
+    return table("room", doors | folders)
+
+
+def files() -> str:
+    """Every module in a folder of the package."""
+    paths = sorted(SOURCE.glob("*/**/*.py"), key=lambda path: (path.parent, path))
+    return table("file", {path.relative_to(SOURCE).as_posix(): path for path in paths})
+
+
+def filled(page: Path, **parts: str) -> str:
+    """A page with its generated parts anew."""
+    text = page.read_text("utf-8")
+    for name, part in parts.items():
         marks = f"<!-- {name}: written by make docs -->", f"<!-- end of {name} -->"
-        text = re.sub(
-            f"{marks[0]}.*?{marks[1]}", lambda _, p=part, m=marks: f"{m[0]}\n{p}\n{m[1]}", text, flags=re.DOTALL
-        )
+        whole = f"{marks[0]}\n{part}\n{marks[1]}"
+        text = re.sub(f"{marks[0]}.*?{marks[1]}", lambda _, w=whole: w, text, flags=re.DOTALL)
     return text
 
 
@@ -69,7 +87,8 @@ def pages() -> dict[Path, str]:
     """Each page that is written here, as it should be."""
     return {
         REFERENCE: "\n".join([HEAD, *helps(main, "undim")]),
-        README: readme(README.read_text("utf-8")),
+        README: filled(README, models=models_table(), rooms=rooms()),
+        ARCHITECTURE: filled(ARCHITECTURE, files=files()),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from browsing import Browser
+    from helpers.browsing import Browser
     from undim import Enhancer
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser(folder: Path) -> Iterator[Browser]:
     """A Chromium for the tests of the page; they are skipped where there is none."""
-    from browsing import chromium
+    from helpers.browsing import chromium
 
     with chromium(folder) as browser:
         yield browser
@@ -41,7 +41,7 @@ def browser(folder: Path) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def enhancers(folder: Path) -> dict[str, Enhancer]:
     """What the page offers in its tests: model files of their names lie in `folder`."""
-    from browsing import two_models
+    from helpers.browsing import two_models
     from undim import Enhancer
 
     return {model.stem: Enhancer(model) for model in two_models(folder)}

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from undim.cli import main
-from undim.pretrained import MODELS
+from undim.model.pretrained import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import undim
-from standin import METADATA, write_model
+from helpers.standin import METADATA, write_model
 from undim import enhancer as module
-from undim import sampling
-from undim.curves import MAXIMUM
 from undim.enhancer import Enhancer
 from undim.errors import InputError, OutputError
-from undim.sampling import thumbnail
+from undim.model import tiles
+from undim.pixels.boxes import thumbnail
+from undim.pixels.curve import MAXIMUM
 
 DTYPES = [np.uint8, np.uint16, np.float32]
 
@@ -223,7 +223,7 @@ def test_convention_a_halo_of_7_px_reproduces_the_untiled_maps(tmp_path: Path, m
     full = Enhancer(model, maps="full")
     image = dark(70, 101)
     whole, bright, filtered = full.curve_maps(image), full(image), full(image, denoise=1)
-    monkeypatch.setattr(sampling, "TILE", 32)
+    monkeypatch.setattr(tiles, "TILE", 32)
     np.testing.assert_allclose(full.curve_maps(image), whole, atol=1e-6)
     assert np.abs(full(image).astype(int) - bright).max() <= 1
     assert np.abs(full(image, denoise=1).astype(int) - filtered).max() <= 1
@@ -235,7 +235,7 @@ def test_a_net_that_may_see_the_whole_picture_is_not_tiled(tmp_path: Path, monke
     full = Enhancer(write_model(tmp_path / "m.onnx", depth=7), maps="full")
     image = dark(70, 101)
     whole = full.curve_maps(image)
-    monkeypatch.setattr(sampling, "TILE", 8)
+    monkeypatch.setattr(tiles, "TILE", 8)
     np.testing.assert_array_equal(full.curve_maps(image), whole)
 
 

@@ -13,8 +13,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "undim"
 
 LINES = (  # each room imports only from its own line and the lines above, and nobody in a circle
     {"", "errors"},
-    {"kernel", "provenance", "curves", "images", "metrics", "denoise", "sampling", "pretrained", "pairs"},
-    {"runtime", "baselines", "denoiser"},
+    {"pixels", "images", "measure"},
+    {"model"},
     {"enhancer"},
     {"the rest: what is made with an Enhancer, such as folders, evaluation, video, server"},
     {"cli", "__main__"},
@@ -98,21 +98,21 @@ def test_there_are_no_cycles() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "words"),
     [
-        ("curves.py", "from undim.enhancer import Enhancer", "undim.curves imports undim.enhancer"),
-        ("metrics.py", "import undim.cli", "undim.metrics imports undim.cli"),
-        ("images/decode.py", "from ..runtime import devices", "undim.images.decode imports undim.runtime"),
-        ("errors.py", "def f():\n    from . import curves", "undim.errors imports undim.curves"),
+        ("pixels/curve.py", "from undim.enhancer import Enhancer", "undim.pixels.curve imports undim.enhancer"),
+        ("measure/metrics.py", "import undim.cli", "undim.measure.metrics imports undim.cli"),
+        ("images/decode.py", "from ..model.runtime import devices", "undim.images.decode imports undim.model.runtime"),
+        ("errors.py", "def f():\n    from .pixels import curve", "undim.errors imports undim.pixels.curve"),
         ("video/stream.py", "from undim.training import loop", "undim.video.stream imports undim.training"),
     ],
 )
 def test_the_direction_test_can_fail(tmp_path: Path, file: str, line: str, words: str) -> None:
     for name in (
-        "curves",
-        "metrics",
+        "pixels/curve",
+        "measure/metrics",
         "images/decode",
         "errors",
         "enhancer",
-        "runtime",
+        "model/runtime",
         "cli",
         "video/stream",
     ):
@@ -127,9 +127,9 @@ def test_the_direction_test_can_fail(tmp_path: Path, file: str, line: str, words
 
 
 def test_the_cycle_test_can_fail(tmp_path: Path) -> None:
-    (tmp_path / "curves.py").write_text("from undim.denoise import guided_filter")
-    (tmp_path / "denoise.py").write_text("from undim import curves")
-    assert cycles(read(tmp_path)) == ["undim.curves", "undim.denoise"]
+    (tmp_path / "curve.py").write_text("from undim.filter import guided_filter")
+    (tmp_path / "filter.py").write_text("from undim import curve")
+    assert cycles(read(tmp_path)) == ["undim.curve", "undim.filter"]
 
 
 def loaded_by(code: str) -> set[str]:
@@ -169,6 +169,6 @@ def test_the_public_names_resolve() -> None:
     for name in undim.__all__:
         assert getattr(undim, name) is not None
         assert name in dir(undim)
-    assert undim.metrics.__name__ == "undim.metrics"
+    assert undim.metrics.__name__ == "undim.measure.metrics"
     with pytest.raises(AttributeError, match="no attribute 'brighten'"):
         undim.brighten  # noqa: B018

@@ -9,16 +9,16 @@ from importlib.resources import files
 
 import numpy as np
 
-from undim.curves import apply_curves, apply_curves_numpy
-from undim.denoise import guided_filter
-from undim.kernel import native_kernel
+from undim.pixels.curve import apply_curves, apply_curves_numpy
+from undim.pixels.filter import guided_filter
+from undim.pixels.kernel import native_kernel
 
 
 def main() -> None:
     package = files("undim")
-    for name in ("weights/undim.onnx", "web/index.html"):
+    for name in ("model/weights/undim.onnx", "web/index.html"):
         assert package.joinpath(name).is_file(), f"{name} is not in the package"
-    assert not package.joinpath("native").is_dir(), "the C++ sources are in the package"
+    assert not package.joinpath("pixels/native").is_dir(), "the C++ sources are in the package"
 
     image = np.arange(96 * 128 * 3, dtype=np.uint32).reshape(96, 128, 3).astype(np.uint8)
     maps = np.linspace(-1, 1, 24 * 6, dtype=np.float32).reshape(24, 2, 3)

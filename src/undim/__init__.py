@@ -15,9 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from undim.curves import apply_curves as apply_curves
     from undim.enhancer import Enhancer as Enhancer
     from undim.enhancer import enhance as enhance
+    from undim.pixels.curve import apply_curves as apply_curves
 
 __version__ = "0.1.0"
 
@@ -25,33 +25,31 @@ __version__ = "0.1.0"
 # is set before its import. What undim is used on is nobody's business.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-_HOMES = {"enhance": "enhancer", "Enhancer": "enhancer", "apply_curves": "curves"}
-_MODULES = (
-    "baselines",
-    "curves",
-    "denoise",
-    "errors",
-    "evaluation",
-    "folders",
-    "images",
-    "metrics",
-    "pretrained",
-    "video",
-)
+# public name -> module, and what of it; None is the module itself
+_HOMES = {
+    "enhance": ("enhancer", "enhance"),
+    "Enhancer": ("enhancer", "Enhancer"),
+    "apply_curves": ("pixels.curve", "apply_curves"),
+    "errors": ("errors", None),
+    "evaluation": ("evaluation", None),
+    "folders": ("folders", None),
+    "images": ("images", None),
+    "metrics": ("measure.metrics", None),
+    "video": ("video", None),
+}
 
 __all__ = ["Enhancer", "__version__", "apply_curves", "enhance"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f"undim.{_HOMES[name]}"), name)
-    elif name in _MODULES:
-        value = import_module(f"undim.{name}")
-    else:
+    if name not in _HOMES:
         raise AttributeError(f"module 'undim' has no attribute {name!r}")
+    home, attribute = _HOMES[name]
+    module = import_module(f"undim.{home}")
+    value = getattr(module, attribute) if attribute else module
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES})
+    return sorted({*globals(), *_HOMES})

@@ -17,9 +17,9 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from undim.curves import apply_curves
 from undim.enhancer import Enhancer
-from undim.sampling import thumbnail
+from undim.pixels.boxes import thumbnail
+from undim.pixels.curve import apply_curves
 
 _PILLOW_ALONE = """
 import sys

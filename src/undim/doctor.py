@@ -16,10 +16,10 @@ import numpy as np
 from undim import __version__
 from undim.enhancer import Enhancer
 from undim.errors import UndimError
-from undim.kernel import thread_count
-from undim.pretrained import DEFAULT, DENOISER, MODELS, Pretrained
-from undim.provenance import libraries
-from undim.runtime import devices
+from undim.measure.provenance import libraries
+from undim.model.pretrained import DEFAULT, DENOISER, MODELS, Pretrained
+from undim.model.runtime import devices
+from undim.pixels.kernel import thread_count
 
 EXTRAS = {"heic": "pillow_heif", "raw": "rawpy", "video": "av", "serve": "starlette", "train": "torch"}
 
@@ -50,7 +50,7 @@ def examine() -> list[Finding]:
 
 def _kernel() -> Finding:
     try:
-        import_module("undim._native")
+        import_module("undim.pixels._native")
     except ImportError as error:
         return Finding("native kernel", f"absent, NumPy stands in: correct, but much slower ({error})")
     return Finding("native kernel", "built")

@@ -18,13 +18,15 @@ import numpy as np
 import PIL.Image
 
 from undim import images
-from undim.curves import Float32, Image, apply_curves, check_image, to_unit
-from undim.denoise import BRIGHTNESS, COLOUR, estimate_noise, filter_and_apply, matched_eps
-from undim.denoiser import LearnedDenoiser
 from undim.errors import InputError, OutputError
-from undim.pretrained import DEFAULT, model_path
-from undim.runtime import CurveEstimator
-from undim.sampling import Tile, thumbnail, tiles
+from undim.model.denoiser import LearnedDenoiser
+from undim.model.pretrained import DEFAULT, model_path
+from undim.model.runtime import CurveEstimator
+from undim.model.tiles import Tile, tiles
+from undim.pixels.boxes import thumbnail
+from undim.pixels.curve import Float32, Image, apply_curves, check_image, to_unit
+from undim.pixels.filter import BRIGHTNESS, COLOUR, filter_and_apply
+from undim.pixels.noise import estimate_noise, matched_eps
 
 # How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the whole picture.
 REACH = {"DCENet": 7, "DCENetPP": 7}
@@ -38,7 +40,7 @@ Picture = TypeVar("Picture", bytes, Image, PIL.Image.Image)
 class Enhancer:
     """A model ready to brighten pictures. Keep one for many pictures; threads may share it.
 
-    model    a name from `undim.pretrained.MODELS` or the path of an undim .onnx file
+    model    a name from `undim.model.pretrained.MODELS` or the path of an undim .onnx file
     device   "auto", "cpu" or "cuda"; the attribute `device` says which one is used
     maps     long side in pixels of the thumbnail on which the curve maps are estimated, or "full";
              default: the size the model was made for

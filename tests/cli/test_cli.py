@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from standin import write_model
+from helpers.standin import write_model
 from undim.cli import main
 
 
@@ -70,7 +70,7 @@ def test_an_unknown_verb_is_wrong_usage() -> None:
 
 
 def test_without_the_native_kernel_it_works_and_says_so_in_one_line(photo: Path) -> None:
-    code = "import sys; sys.modules['undim._native'] = None; from undim.cli import main; main()"
+    code = "import sys; sys.modules['undim.pixels._native'] = None; from undim.cli import main; main()"
     command = [sys.executable, "-c", code, "enhance", photo]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     warning, summary = done.stderr.splitlines()
@@ -308,10 +308,10 @@ def test_doctor_finds_this_installation_whole() -> None:
 
 
 def test_doctor_finds_a_damaged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import undim.pretrained
+    import undim.model.pretrained
 
     (tmp_path / "undim.onnx").write_text("damaged")
-    monkeypatch.setattr(undim.pretrained, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(undim.model.pretrained, "WEIGHTS", tmp_path)
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
     assert "BAD" in result.stdout

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from undim.baselines import BASELINES
 from undim.cli import main
-from undim.evaluation import Evaluation, evaluate
-from undim.pairs import find_items
+from undim.evaluation.baselines import BASELINES
+from undim.evaluation.scores import Evaluation, evaluate
+from undim.measure.pairs import find_items
 
 COLUMNS = {
     "input": "input",

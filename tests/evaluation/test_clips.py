@@ -15,9 +15,9 @@ import pytest
 pytest.importorskip("av", reason="needs the extra [video]")
 import av
 
-from undim.clips import evaluate_clip, flicker
 from undim.enhancer import Enhancer
 from undim.errors import InputError
+from undim.evaluation.clips import evaluate_clip, flicker
 from undim.video import FrameEnhancer
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from undim.baselines import BASELINES
-from undim.evaluation import Evaluation, evaluate
-from undim.figures import scores_figure, tones_figure
-from undim.pairs import find_items
-from undim.report import SHOWN, Report
+from undim.evaluation.baselines import BASELINES
+from undim.evaluation.figures import scores_figure, tones_figure
+from undim.evaluation.report import SHOWN, Report
+from undim.evaluation.scores import Evaluation, evaluate
+from undim.measure.pairs import find_items
 
 VOID = {"meta", "img", "br"}
 SOME = {name: BASELINES[name] for name in ("input", "gamma")}

@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from standin import METADATA, write_model
-from undim.baselines import BASELINES
+from helpers.standin import METADATA, write_model
 from undim.cli import main
 from undim.errors import InputError
-from undim.evaluation import Evaluation, Measurement, evaluate, paired_bootstrap
-from undim.methods import model_methods
-from undim.metrics import METRICS, psnr
-from undim.pairs import find_items
+from undim.evaluation.baselines import BASELINES
+from undim.evaluation.methods import model_methods
+from undim.evaluation.scores import Evaluation, Measurement, evaluate, paired_bootstrap
+from undim.measure.metrics import METRICS, psnr
+from undim.measure.pairs import find_items
 
 SOME = {name: BASELINES[name] for name in ("input", "gamma", "null_model")}
 

@@ -270,7 +270,7 @@ def test_resume_needs_an_output_folder(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_sixty_kills_at_random_moments_leave_only_whole_files(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("killing.py")
+    script = Path(__file__).parents[1] / "helpers" / "killing.py"
     result = subprocess.run(
         [sys.executable, "-W", "error", script, tmp_path, "60", str(time.time_ns())],
         capture_output=True,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from standin import METADATA, write_model
+from helpers.standin import METADATA, write_model
 
 pytest.importorskip("selenium", reason="selenium drives the browser")
 if not (shutil.which("chromium") and shutil.which("chromedriver")):

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 from PIL import Image
 
 from undim.server import Limits, create_app, server
+from undim.server.problems import KINDS
 
 
 @contextmanager
@@ -55,3 +57,12 @@ def picture(format: str = "JPEG", image: np.ndarray | None = None, **options: An
     file = io.BytesIO()
     Image.fromarray(dark() if image is None else image).save(file, format, **options)
     return file.getvalue()
+
+
+def problem(response: httpx.Response, kind: str) -> str:
+    """The detail of an answer that must be this problem."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    body = response.json()
+    assert (body["type"], body["status"]) == (f"/docs#{kind}", response.status_code), body
+    assert response.status_code == KINDS[kind][0]
+    return str(body["detail"])

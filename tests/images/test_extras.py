@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from test_images_metadata import MAKER_NOTE, SRGB, XMP, exif_block, tags
+from helpers.metadata import MAKER_NOTE, SRGB, XMP, exif_block, tags
 from undim import folders, images
 from undim.errors import InputError, MissingExtraError
 from undim.images import exif

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from test_images_metadata import SRGB, XMP, exif_block
+from helpers.metadata import SRGB, XMP, exif_block
 from undim import images
 from undim.errors import InputError, MissingExtraError
 

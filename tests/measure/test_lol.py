@@ -17,10 +17,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from undim import fetch
 from undim.cli import main
 from undim.errors import DataError
-from undim.fetch import Archive, fetch_lol
+from undim.measure import lol
+from undim.measure.lol import Archive, fetch_lol
 
 NAMES = {"our485": ["2.png", "10.png", "30.png"], "eval15": ["1.png", "22.png"]}
 
@@ -56,9 +56,9 @@ def pixels_sha256() -> str:
 
 @pytest.fixture(autouse=True)
 def a_smaller_lol(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "PAIRS", {split: len(names) for split, names in NAMES.items()})
-    monkeypatch.setattr(fetch, "EVAL15_SHA256", pixels_sha256())
-    monkeypatch.setattr(fetch, "_CHUNK", 1000)
+    monkeypatch.setattr(lol, "PAIRS", {split: len(names) for split, names in NAMES.items()})
+    monkeypatch.setattr(lol, "EVAL15_SHA256", pixels_sha256())
+    monkeypatch.setattr(lol, "_CHUNK", 1000)
 
 
 Answer = Callable[[BaseHTTPRequestHandler, int], None]
@@ -288,10 +288,10 @@ def test_an_absent_zip(tmp_path: Path) -> None:
 
 def test_the_committed_checksum_is_that_of_the_real_pictures(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(fetch, "PAIRS", {"eval15": 15})
-    fetch._verify(shared / "data" / "lol-v1")
+    monkeypatch.setattr(lol, "PAIRS", {"eval15": 15})
+    lol._verify(shared / "data" / "lol-v1")
 
 
 def test_the_mirrors_are_https_and_the_checksum_is_one() -> None:
-    assert all(url.startswith("https://") for url in fetch.LOL.mirrors)
-    assert re.fullmatch("[0-9a-f]{64}", fetch.LOL.sha256)
+    assert all(url.startswith("https://") for url in lol.LOL.mirrors)
+    assert re.fullmatch("[0-9a-f]{64}", lol.LOL.sha256)

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from undim.errors import InputError
-from undim.metrics import (
+from undim.measure.metrics import (
     METRICS,
     chroma_shift,
     clipped_fraction,
@@ -96,7 +96,7 @@ def test_convention_gt_mean_scales_luma_and_clips() -> None:
 
 
 def test_the_page_lists_every_metric() -> None:
-    page = (Path(__file__).resolve().parents[1] / "docs" / "metrics.md").read_text("utf-8")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text("utf-8")
     for name, metric in METRICS.items():
         low, high = ("∞" if value == math.inf else f"{value:.3g}" for value in metric.range)
         row = (f"`{name}`", metric.heading, metric.title, f"{low} to {high}", metric.better or "")

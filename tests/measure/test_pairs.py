@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from undim.errors import DataError
-from undim.pairs import find_items
+from undim.measure.pairs import find_items
 
 
 def touch(folder: Path, *names: str) -> Path:

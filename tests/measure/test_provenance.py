@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from undim import provenance
-from undim.provenance import commit, fingerprint
+from undim.measure import provenance
+from undim.measure.provenance import commit, fingerprint
 
 
 def test_the_fingerprint_knows_names_contents_and_order(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_the_fingerprint_knows_names_contents_and_order(tmp_path: Path) -> None:
 
 
 def test_the_commit_is_that_of_this_checkout_or_none() -> None:
-    if not (Path(__file__).resolve().parents[1] / ".git").exists():
+    if not (Path(__file__).resolve().parents[2] / ".git").exists():
         pytest.skip("not a checkout")
     assert re.fullmatch(r"[0-9a-f]{40}( with changes)?", commit() or "")
 

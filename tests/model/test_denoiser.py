@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from undim import sampling
-from undim.curves import MAXIMUM, apply_curves, to_unit
-from undim.denoise import filter_and_apply, matched_eps
-from undim.denoiser import LearnedDenoiser
 from undim.enhancer import Enhancer
 from undim.errors import InputError
-from undim.metrics import psnr
+from undim.measure.metrics import psnr
+from undim.model import tiles
+from undim.model.denoiser import LearnedDenoiser
+from undim.pixels.curve import MAXIMUM, apply_curves, to_unit
+from undim.pixels.filter import filter_and_apply
+from undim.pixels.noise import matched_eps
 from undim.video.sequence import FrameEnhancer
 
 CURVE = np.full((8, 1, 1), 0.4, np.float32)
@@ -84,9 +85,9 @@ def test_every_size_works(denoiser: LearnedDenoiser, height: int, width: int) ->
 def test_tiles_are_the_whole(denoiser: LearnedDenoiser, monkeypatch: pytest.MonkeyPatch, tile: int) -> None:
     pictures = both(scene(), np.float32)
     whole = denoiser(*pictures)
-    monkeypatch.setattr(sampling, "TILE", tile)
+    monkeypatch.setattr(tiles, "TILE", tile)
     np.testing.assert_allclose(denoiser(*pictures), whole, atol=1e-5)
-    monkeypatch.setattr("undim.denoiser.HALO", 8)
+    monkeypatch.setattr("undim.model.denoiser.HALO", 8)
     assert np.abs(denoiser(*pictures) - whole).max() > 2e-5  # so that the test can fail
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from undim.errors import ModelError
-from undim.pretrained import DEFAULT, DENOISER, MODELS, WEIGHTS, Pretrained, model_path
-from undim.runtime import CurveEstimator, open_session
+from undim.model.pretrained import DEFAULT, DENOISER, MODELS, WEIGHTS, Pretrained, model_path
+from undim.model.runtime import CurveEstimator, open_session
 
-RECIPES = Path(__file__).parent.parent / "recipes"
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def test_the_default_is_in_the_table() -> None:
@@ -42,7 +42,7 @@ def test_the_table_says_what_the_file_says(name: str) -> None:
 
 @pytest.mark.parametrize("model", [*MODELS.values(), DENOISER], ids=lambda model: model.recipe)
 def test_a_weight_file_is_that_of_the_recipe_as_it_stands(model: Pretrained) -> None:
-    trainers = pytest.importorskip("undim.training.trainers")
+    trainers = pytest.importorskip("undim.training.objectives")
     config = pytest.importorskip("undim.training.config")
     values = config.read_values(RECIPES / f"{model.recipe}.toml")
     recipe = trainers.TRAINERS[values.get("trainer", "zero-reference")][0](values)

@@ -11,9 +11,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from standin import METADATA, write_model
+from helpers.standin import METADATA, write_model
 from undim.errors import DeviceError, InputError, ModelError
-from undim.runtime import CurveEstimator, devices
+from undim.model.runtime import CurveEstimator, devices
 
 
 def test_a_model_describes_itself(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from undim.kernel import native_kernel
-from undim.metrics import psnr
-from undim.video.averaging import FAINT, FRAMES, TemporalAverage, average, average_numpy, noise
+from undim.measure.metrics import psnr
+from undim.pixels.average import FAINT, FRAMES, TemporalAverage, average, average_numpy, noise
+from undim.pixels.kernel import native_kernel
 
 Frame = np.ndarray  # (H, W, 3)
 

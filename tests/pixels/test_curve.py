@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from undim.curves import MAXIMUM, apply_curves, apply_curves_numpy
 from undim.errors import InputError
-from undim.kernel import SlowKernelWarning, native_kernel, thread_count
+from undim.pixels.curve import MAXIMUM, apply_curves, apply_curves_numpy
+from undim.pixels.kernel import SlowKernelWarning, native_kernel, thread_count
 
 Apply = Callable[..., Any]
 both = pytest.mark.parametrize("apply", [apply_curves, apply_curves_numpy])
@@ -189,7 +189,7 @@ def test_threads_are_counted_from_one() -> None:
 
 @pytest.fixture
 def without_kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(sys.modules, "undim._native", None)
+    monkeypatch.setitem(sys.modules, "undim.pixels._native", None)
     native_kernel.cache_clear()
     yield
     native_kernel.cache_clear()

@@ -11,16 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from undim.curves import MAXIMUM, apply_curves
-from undim.denoise import (
-    estimate_noise,
+from undim.errors import InputError
+from undim.pixels.curve import MAXIMUM, apply_curves
+from undim.pixels.filter import (
     filter_and_apply,
     filter_and_apply_numpy,
     guided_filter,
     guided_filter_numpy,
-    matched_eps,
 )
-from undim.errors import InputError
+from undim.pixels.noise import estimate_noise, matched_eps
 
 Filter = Callable[..., Any]
 both = pytest.mark.parametrize("smooth", [guided_filter, guided_filter_numpy])

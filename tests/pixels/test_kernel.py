@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from undim.curves import MAXIMUM, apply_curves, apply_curves_numpy, curve_steps
-from undim.denoise import filter_and_apply, filter_and_apply_numpy, guided_filter, guided_filter_numpy
-from undim.sampling import box_means, box_means_numpy
+from undim.pixels.boxes import box_means, box_means_numpy
+from undim.pixels.curve import MAXIMUM, apply_curves, apply_curves_numpy, curve_steps
+from undim.pixels.filter import filter_and_apply, filter_and_apply_numpy, guided_filter, guided_filter_numpy
 
-native = pytest.importorskip("undim._native", reason="the native kernel was not built")
+native = pytest.importorskip("undim.pixels._native", reason="the native kernel was not built")
 
 NO_STEP = np.zeros((1, 1, 1, 1), np.float32)
 
@@ -198,7 +198,7 @@ def test_arguments_that_do_not_fit_together_are_refused() -> None:
 MEMORY = """
 import resource, sys
 import numpy as np
-from undim.denoise import filter_and_apply
+from undim.pixels.filter import filter_and_apply
 small = np.zeros((64, 64, 3), np.uint8)
 maps = np.zeros((24, 8, 8), np.float32)
 filter_and_apply(small, maps)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from undim.curves import apply_curves_numpy, curve_steps
-from undim.kernel import native_kernel
-from undim.sampling import thumbnail
-from undim.video.yuv import Levels, Yuv, brighten, brighten_numpy
+from undim.pixels.boxes import thumbnail
+from undim.pixels.curve import apply_curves_numpy, curve_steps
+from undim.pixels.kernel import native_kernel
+from undim.pixels.yuv import Levels, Yuv, brighten, brighten_numpy
 
 BT709 = (0.2126, 0.0722)
 MATRICES = [BT709, (0.30, 0.11), (0.299, 0.114), (0.212, 0.087), (0.2627, 0.0593)]

@@ -14,11 +14,10 @@ from click.testing import CliRunner
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving import dark, picture, running
-from standin import write_model
+from helpers.serving import dark, picture, problem, running
+from helpers.standin import write_model
 from undim.cli import main
 from undim.enhancer import Enhancer
-from undim.server.problems import KINDS
 
 TOKEN = "a token"
 FORM = {"content-type": "multipart/form-data; boundary=x"}
@@ -39,15 +38,6 @@ def enhancers(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def api(enhancers: dict[str, Enhancer]) -> Iterator[httpx.Client]:
     with running(enhancers) as address, httpx.Client(base_url=address, timeout=30) as client:
         yield client
-
-
-def problem(response: httpx.Response, kind: str) -> str:
-    """The detail of an answer that must be this problem."""
-    assert response.headers["content-type"] == "application/problem+json", response.text
-    body = response.json()
-    assert (body["type"], body["status"]) == (f"/docs#{kind}", response.status_code), body
-    assert response.status_code == KINDS[kind][0]
-    return str(body["detail"])
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])

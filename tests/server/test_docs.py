@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from serving import picture, running
+from helpers.serving import picture, running
 from undim.enhancer import Enhancer
 
-PAGE = Path(__file__).parents[1] / "docs" / "server.md"
+PAGE = Path(__file__).parents[2] / "docs" / "server.md"
 WRITTEN = "http://127.0.0.1:8000"
 
 

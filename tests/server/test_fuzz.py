@@ -18,8 +18,8 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from serving import picture, resident, running
-from standin import write_model
+from helpers.serving import picture, resident, running
+from helpers.standin import write_model
 from undim.enhancer import Enhancer
 from undim.server import Limits
 

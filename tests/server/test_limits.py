@@ -21,9 +21,8 @@ import httpx
 import numpy as np
 import pytest
 
-from serving import dark, picture, resident, running
-from standin import write_model
-from test_server import problem
+from helpers.serving import dark, picture, problem, resident, running
+from helpers.standin import write_model
 from undim.enhancer import Enhancer
 from undim.server import Limits
 from undim.server.limits import Workers

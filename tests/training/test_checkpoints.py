@@ -15,9 +15,10 @@ from PIL import Image
 
 from undim.cli import main
 from undim.errors import ModelError
-from undim.runtime import CurveEstimator
+from undim.model.runtime import CurveEstimator
 from undim.training.checkpoints import import_released
-from undim.training.models import MODELS, enhance
+from undim.training.curve import enhance
+from undim.training.nets import MODELS
 
 CONVOLUTIONS = [(3, 32), (32, 32), (32, 32), (32, 32), (64, 32), (64, 32), (64, 24)]
 

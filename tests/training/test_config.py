@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from undim.errors import ConfigError
 from undim.training.config import Recipe, load_recipe, parse_slice, recipe_from, to_toml
-from undim.training.denoiser import DenoiserRecipe
-from undim.training.exposure import ExposureRecipe
 from undim.training.losses import LOSSES
+from undim.training.objectives.denoiser import DenoiserRecipe
+from undim.training.objectives.exposure import ExposureRecipe
 
 # undim.toml is a recipe of another kind: the default model learns to expose, not by these losses
 RECIPES = [
     p
-    for p in sorted((Path(__file__).resolve().parents[1] / "recipes").glob("*.toml"))
+    for p in sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*.toml"))
     if not p.stem.startswith("undim")
 ]
 SMALLEST = """

@@ -14,10 +14,15 @@ from safetensors.torch import load_file
 
 from undim.enhancer import Enhancer
 from undim.errors import ConfigError, TrainingError
-from undim.pretrained import DENOISER
+from undim.model.pretrained import DENOISER
 from undim.training.checkpoints import save_checkpoint
 from undim.training.config import build, read_values
-from undim.training.denoiser import (
+from undim.training.curve import enhance
+from undim.training.data.darkening import Darkening, darken
+from undim.training.export import export_onnx
+from undim.training.nets import count_parameters
+from undim.training.nets.denoiser import DenoiserNet
+from undim.training.objectives.denoiser import (
     DenoiserRecipe,
     clean_patches,
     course,
@@ -28,12 +33,8 @@ from undim.training.denoiser import (
     rate,
     train_denoiser,
 )
-from undim.training.denoiser_net import DenoiserNet
-from undim.training.export import export_onnx
-from undim.training.models import count_parameters, enhance
-from undim.training.synthesis import Darkening, darken
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "undim-denoiser.toml"
+RECIPE = Path(__file__).parents[2] / "recipes" / "undim-denoiser.toml"
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -175,7 +176,7 @@ def test_training_takes_noise_away(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("undim.training.denoiser.CHAPTER", 2)
+    monkeypatch.setattr("undim.training.objectives.denoiser.CHAPTER", 2)
     unbroken = train_denoiser(small(4), smooth_patches(), tmp_path / "unbroken").state_dict()
 
     def stop(path: Path, *arguments: object) -> None:
@@ -183,7 +184,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("undim.training.denoiser.save_checkpoint", stop)
+        patch.setattr("undim.training.objectives.denoiser.save_checkpoint", stop)
         with pytest.raises(KeyboardInterrupt):
             train_denoiser(small(9), smooth_patches(), tmp_path / "broken")  # its length may still change
     resumed = train_denoiser(small(4), smooth_patches(), tmp_path / "broken").state_dict()

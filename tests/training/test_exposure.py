@@ -15,16 +15,10 @@ from torch.nn.functional import avg_pool2d, interpolate
 from undim.enhancer import Enhancer
 from undim.errors import ConfigError, DataError, DeviceError, TrainingError
 from undim.images import Picture, encode
-from undim.training import trainers
+from undim.training import objectives
 from undim.training.config import build, read_values
-from undim.training.exposure import (
-    ExposureRecipe,
-    draw_pairs,
-    scene_crops,
-    train_exposure,
-)
-from undim.training.models import count_parameters, enhance
-from undim.training.synthesis import (
+from undim.training.curve import enhance
+from undim.training.data.darkening import (
     Darkening,
     darken,
     gaussian_blur,
@@ -33,9 +27,16 @@ from undim.training.synthesis import (
     srgb_to_linear,
     tone_curve,
 )
-from undim.training.undim_net import UndimNet, highlight_restraint
+from undim.training.nets import count_parameters
+from undim.training.nets.undim import UndimNet, highlight_restraint
+from undim.training.objectives.exposure import (
+    ExposureRecipe,
+    draw_pairs,
+    scene_crops,
+    train_exposure,
+)
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "undim.toml"
+RECIPE = Path(__file__).parents[2] / "recipes" / "undim.toml"
 IDEAL = Darkening(stops=(0, 0), cast=0, flare=0, shot=(1e-12, 1e-12), jpeg=0)
 
 
@@ -190,7 +191,7 @@ def test_the_restraint_draws_no_dark_ring_into_the_glow_of_a_lamp() -> None:
 )
 def test_a_wrong_key_is_named(change: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)) as caught:
-        trainers.train(RECIPE, [change], tmp_path, None, resume=False, device="auto")
+        objectives.train(RECIPE, [change], tmp_path, None, resume=False, device="auto")
     assert str(caught.value).startswith(str(RECIPE))
 
 
@@ -218,7 +219,7 @@ def test_a_recipe_makes_a_run_with_a_model(tmp_path: Path) -> None:
     Image.fromarray(photo).save(tmp_path / "photos" / "noise.png")
     changes = ["folders=['photos']", "steps=105", "batch=4", "crops=4"]
     given = {"resume": False, "device": "auto"}
-    run, model = trainers.train(RECIPE, changes, tmp_path, tmp_path / "run", **given)
+    run, model = objectives.train(RECIPE, changes, tmp_path, tmp_path / "run", **given)
     assert model == run / "model.onnx"
     assert build(ExposureRecipe, read_values(run / "recipe.toml")).folders == ("photos",)
     assert (run / "log.csv").read_text().startswith("epoch,split,loss,log_error,seconds\n1,train,")
@@ -226,11 +227,11 @@ def test_a_recipe_makes_a_run_with_a_model(tmp_path: Path) -> None:
     assert Enhancer(model)(photo).shape == photo.shape
     assert Enhancer(model).info.parameters == 8072
     with pytest.raises(TrainingError, match="is not empty"):
-        trainers.train(RECIPE, changes, tmp_path, run, **given)
+        objectives.train(RECIPE, changes, tmp_path, run, **given)
     with pytest.raises(TrainingError, match="without --resume"):
-        trainers.train(RECIPE, changes, tmp_path, run, resume=True, device="auto")
+        objectives.train(RECIPE, changes, tmp_path, run, resume=True, device="auto")
     with pytest.raises(DataError, match="holds no folder absent"):
-        trainers.train(RECIPE, ["folders=['absent']"], tmp_path, tmp_path / "other", **given)
+        objectives.train(RECIPE, ["folders=['absent']"], tmp_path, tmp_path / "other", **given)
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, RECIPE.with_name("undim-denoiser.toml")])
@@ -238,10 +239,10 @@ def test_what_is_for_one_process_on_the_processor_refuses_more(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(DeviceError, match="trains on the processor; leave --device away"):
-        trainers.train(recipe, [], tmp_path, tmp_path / "run", resume=False, device="cuda")
+        objectives.train(recipe, [], tmp_path, tmp_path / "run", resume=False, device="cuda")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(TrainingError, match="start it without torchrun"):
-        trainers.train(recipe, [], tmp_path, tmp_path / "run", resume=False, device="auto")
+        objectives.train(recipe, [], tmp_path, tmp_path / "run", resume=False, device="auto")
     assert not (tmp_path / "run").exists()
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from undim.cli import main
 from undim.errors import ConfigError, DataError, DeviceError, TrainingError
-from undim.runtime import CurveEstimator
+from undim.model.runtime import CurveEstimator
 from undim.training import loop
 from undim.training.checkpoints import load_model
 from undim.training.config import Recipe, load_recipe

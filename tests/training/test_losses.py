@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undim.training import losses
+from undim.training.curve import enhance
 from undim.training.losses import LOSSES, loss_terms
-from undim.training.models import enhance
 
 SEEDS = (0, 1, 2)
 

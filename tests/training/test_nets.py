@@ -9,13 +9,14 @@ import onnx
 import pytest
 import torch
 
-from undim import pretrained
-from undim.curves import apply_curves_numpy
 from undim.errors import ModelError
-from undim.runtime import CurveEstimator
+from undim.model import pretrained
+from undim.model.runtime import CurveEstimator
+from undim.pixels.curve import apply_curves_numpy
 from undim.training.checkpoints import load_model, save_model
+from undim.training.curve import enhance
 from undim.training.export import TOLERANCE, export_onnx
-from undim.training.models import INITIALISATIONS, MODELS, count_parameters, enhance, initialise
+from undim.training.nets import INITIALISATIONS, MODELS, count_parameters, initialise
 
 # what each model declares: parameters as made, and number of maps for n iterations
 PARAMETERS = {"DCENet": 79_416, "DCENetPP": 10_561, "UndimNet": 8_072}
@@ -129,7 +130,7 @@ def test_shipped_files_of_both_kinds_hold_the_same_net(shipped: str) -> None:
 def test_the_onnx_file_says_nothing_of_the_machine(name: str, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     export_onnx(make(name, width=8), path, {**METADATA, "iterations": "8"})
-    assert str(Path(__file__).parents[1]).encode() not in path.read_bytes()
+    assert str(Path(__file__).parents[2]).encode() not in path.read_bytes()
     assert b".py" not in path.read_bytes()
     onnx.checker.check_model(onnx.load(path), full_check=True)
 
@@ -209,3 +210,14 @@ def test_a_damaged_safetensors_file_is_refused(content: bytes, tmp_path: Path) -
     path.write_bytes(content)
     with pytest.raises(ModelError, match="safetensors"):
         load_model(path)
+
+
+def test_weights_of_silent_units_leave_no_subnormal_numbers_in_the_file(tmp_path: Path) -> None:
+    """Processors may be forty times slower with them."""
+    net = MODELS["DCENet"](iterations=8, width=8)
+    with torch.no_grad():
+        net.layers[1].weight[3] = 1e-39
+    export_onnx(net, tmp_path / "model.onnx", {})
+    weights = [onnx.numpy_helper.to_array(w) for w in onnx.load(tmp_path / "model.onnx").graph.initializer]
+    assert all(((w == 0) | (np.abs(w) > 1e-30)).all() for w in weights if w.dtype == np.float32)
+    assert any((w == 0).sum() >= 72 for w in weights)

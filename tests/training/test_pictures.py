@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from undim.errors import DataError
-from undim.training import datasets
 from undim.training.config import Recipe, recipe_from
-from undim.training.datasets import ImageCache, batches, find_pictures
+from undim.training.data import pictures
+from undim.training.data.pictures import ImageCache, batches, find_pictures
 
 RECIPE = {
     "name": "t",
@@ -88,7 +88,7 @@ def test_a_picture_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     files = write_pictures(tmp_path / "in", ["1.png", "2.png"])
     monkeypatch.setenv("UNDIM_CACHE", str(tmp_path / "cache"))
     first = ImageCache.open(files, size=16)
-    monkeypatch.setattr(datasets, "decode", lambda path: pytest.fail("decoded again"))
+    monkeypatch.setattr(pictures, "decode", lambda path: pytest.fail("decoded again"))
     second = ImageCache.open(files, size=16)
     np.testing.assert_array_equal(first.pixels, second.pixels)
     assert first.fingerprint == second.fingerprint

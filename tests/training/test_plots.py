@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from standin import write_model
-from undim.baselines import BASELINES
+from helpers.standin import write_model
 from undim.cli import main
 from undim.errors import DataError, InputError, MissingExtraError, OutputError
+from undim.evaluation.baselines import BASELINES
+from undim.evaluation.sheets import contact_sheet, write_contact_sheet, write_sheets
 from undim.images import decode
-from undim.pairs import Item, find_items
-from undim.plots import plot_losses, read_log
-from undim.sheets import contact_sheet, write_contact_sheet, write_sheets
+from undim.measure.pairs import Item, find_items
+from undim.training.plots import plot_losses, read_log
 
 LOG = """epoch,split,loss,exposure,color_constancy,seconds
 1,train,3,2,1,0.50

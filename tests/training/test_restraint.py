@@ -9,7 +9,7 @@ import pytest
 
 from undim.enhancer import Enhancer
 from undim.images import decode
-from undim.metrics import psnr
+from undim.measure.metrics import psnr
 
 DARK = 70  # the mean level below which a night photograph counts as dark; some are long exposures, as bright as day
 

@@ -21,7 +21,7 @@ from PIL import Image
 pytest.importorskip("av", reason="needs the extra [video]")
 import av
 
-from rtsp_camera import rtsp_camera
+from helpers.rtsp_camera import rtsp_camera
 from undim.errors import InputError, OutputError
 from undim.video.frames import rgb16
 from undim.video.live import Newest, frames_of

@@ -14,10 +14,10 @@ import pytest
 
 from undim.enhancer import Enhancer
 from undim.errors import InputError
+from undim.pixels.yuv import Levels, Yuv
 from undim.video import FrameEnhancer, enhance_stream, sequence
 from undim.video.ahead import ahead, stoppable
 from undim.video.raw import enhance_raw
-from undim.video.yuv import Levels, Yuv
 
 RNG = np.random.default_rng(3)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from undim.curves import apply_curves
+from undim.pixels.curve import apply_curves
 from undim.video.steady import INTERVAL, SteadyMaps, is_cut
 
 RNG = np.random.default_rng(5)

@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 import undim
-from browsing import (
+from helpers.browsing import (
     Browser,
     add,
     choose_model,
@@ -29,7 +29,7 @@ from browsing import (
     text,
     until,
 )
-from serving import dark, picture, running
+from helpers.serving import dark, picture, running
 
 
 @pytest.fixture(scope="module")

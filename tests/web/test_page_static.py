@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import undim
-from browsing import (
+from helpers.browsing import (
     Browser,
     add,
     choose_model,
@@ -27,8 +27,8 @@ from browsing import (
     text,
     until,
 )
-from serving import dark, picture
-from undim.page import export_page
+from helpers.serving import dark, picture
+from undim.web.site import export_page
 
 Site = tuple[str, Callable[[], None]]
 """The exported site's address, and a function that takes its host from the network."""

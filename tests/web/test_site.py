@@ -15,10 +15,10 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from serving import picture
-from standin import write_model
+from helpers.serving import picture
+from helpers.standin import write_model
 from undim.cli import main
-from undim.page import WEB
+from undim.web.site import WEB
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from undim.errors import UndimError
 
 VERBS = {  # verb -> module of undim.cli : function
     "enhance": "photos:enhance",
-    "video": "film:video",
-    "live": "film:live",
-    "stream": "film:stream",
+    "video": "video:video",
+    "live": "video:live",
+    "stream": "video:stream",
     "compare": "measuring:compare",
     "evaluate": "measuring:evaluate",
     "train": "learning:train",

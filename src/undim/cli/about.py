@@ -18,7 +18,7 @@ def models(as_json: bool) -> None:
     Example:
       undim models
     """
-    from undim.pretrained import DEFAULT, MODELS
+    from undim.model.pretrained import DEFAULT, MODELS
 
     for name, model in MODELS.items():
         if as_json:
@@ -65,7 +65,7 @@ def bench(megapixels: float, memory: float | None, model: str, threads: int | No
 
     from undim import benchmark
     from undim.enhancer import Enhancer
-    from undim.provenance import provenance
+    from undim.measure.provenance import provenance
 
     enhancer = Enhancer(model, threads=threads)
     results: dict[str, object] = {

@@ -34,8 +34,8 @@ def train(recipe: Path, data: Path, changes: tuple[str, ...], run: Path | None, 
       torchrun --nproc-per-node 2 -m undim train recipes/zero-dce-lol.toml
     """
     _need("to train")
-    from undim.plots import plot_losses
-    from undim.training.trainers import train
+    from undim.training.objectives import train
+    from undim.training.plots import plot_losses
 
     folder, model = train(recipe, changes, data, run, resume=resume, device=device)
     if model is not None:
@@ -62,7 +62,7 @@ def lol(dest: Path, archive: Path | None) -> None:
       undim data lol --dest lol-v1
       undim data lol --dest lol-v1 --zip LOLdataset.zip
     """
-    from undim.fetch import fetch_lol
+    from undim.measure.lol import fetch_lol
 
     click.echo(fetch_lol(dest, archive=archive))
 

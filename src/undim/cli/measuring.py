@@ -55,19 +55,19 @@ def evaluate(
     """
     import json
 
-    from undim.baselines import BASELINES
     from undim.errors import InputError
-    from undim.evaluation import Method
-    from undim.evaluation import evaluate as measure
+    from undim.evaluation.baselines import BASELINES
+    from undim.evaluation.methods import baseline_methods, model_methods
+    from undim.evaluation.report import Facts, Report
+    from undim.evaluation.scores import Method
+    from undim.evaluation.scores import evaluate as measure
     from undim.images import write_atomically
-    from undim.methods import baseline_methods, model_methods
-    from undim.pairs import find_items
-    from undim.pretrained import DEFAULT
-    from undim.provenance import fingerprint, provenance
-    from undim.report import Facts, Report
+    from undim.measure.pairs import find_items
+    from undim.measure.provenance import fingerprint, provenance
+    from undim.model.pretrained import DEFAULT
 
     if data.is_file():
-        from undim.cli.film import measure_clip
+        from undim.cli.video import measure_clip
 
         if baselines or maps or against or wrapped or html_file:
             raise click.UsageError("a clip takes --reference, --model, --denoise, --csv and --json only")
@@ -123,10 +123,10 @@ def compare(
       undim compare lol-v1/eval15 -o contact.jpg     one row per pair
       undim compare lol-v1/eval15 -o sheets          a folder with one sheet per pair
     """
-    from undim.methods import model_methods
-    from undim.pairs import Item, find_items
-    from undim.pretrained import DEFAULT
-    from undim.sheets import write_contact_sheet, write_sheets
+    from undim.evaluation.methods import model_methods
+    from undim.evaluation.sheets import write_contact_sheet, write_sheets
+    from undim.measure.pairs import Item, find_items
+    from undim.model.pretrained import DEFAULT
 
     items = find_items(source, reference) if source.is_dir() else [Item(source.name, source, reference)]
     methods = model_methods(models or (DEFAULT,), maps=maps, denoise=denoise)
@@ -147,7 +147,7 @@ def plot(run: Path, output: Path | None) -> None:
     Example:
       undim plot runs/zero-dce
     """
-    from undim.plots import plot_losses
+    from undim.training.plots import plot_losses
 
     for path in plot_losses(run, output):
         click.echo(path)

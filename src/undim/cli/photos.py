@@ -16,9 +16,9 @@ from undim.cli.parameters import Amount, Size
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from undim.curves import Image
     from undim.enhancer import Denoise, Enhancer
     from undim.folders import Enhance, Options, Outcome, Report
+    from undim.pixels.curve import Image
 
 PIPE = Path("-")
 
@@ -89,7 +89,7 @@ def enhance(
 
     from undim import folders, images
     from undim.errors import InputError
-    from undim.pretrained import model_path
+    from undim.model.pretrained import model_path
 
     if (resume or watch) and output is None:
         raise click.UsageError(f"{'--watch' if watch else '--resume'} needs a folder for the outputs: -o FOLDER")

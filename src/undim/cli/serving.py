@@ -47,7 +47,7 @@ def serve(
     if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("python_multipart") is None:
         raise MissingExtraError("serve", "to serve")
     from undim.enhancer import Enhancer
-    from undim.pretrained import MODELS
+    from undim.model.pretrained import MODELS
     from undim.server import Limits, create_app, keep_freed_memory, server
 
     keep_freed_memory()
@@ -86,8 +86,8 @@ def export_page(folder: Path, names: tuple[str, ...]) -> None:
       undim export-page site
       python -m http.server --directory site
     """
-    from undim.page import export_page
-    from undim.pretrained import DEFAULT, MODELS
+    from undim.model.pretrained import DEFAULT, MODELS
+    from undim.web.site import export_page
 
     free = tuple(name for name in MODELS if MODELS[name].licence == MODELS[DEFAULT].licence)
     click.echo(export_page(folder, _offered(names or free)))

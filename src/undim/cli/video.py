@@ -242,8 +242,8 @@ def measure_clip(
     """What `undim evaluate` does for a clip: the input, and each model with and without smoothing over time."""
     import json
 
-    from undim.clips import FrameMethod, evaluate_clip
     from undim.enhancer import Enhancer
+    from undim.evaluation.clips import FrameMethod, evaluate_clip
     from undim.images import write_atomically
     from undim.video import FrameEnhancer
 

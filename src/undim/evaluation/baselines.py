@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from undim.curves import apply_curves
-from undim.denoise import filter_and_apply, guided_filter
+from undim.pixels.curve import apply_curves
+from undim.pixels.filter import filter_and_apply, guided_filter
 
 RGB = NDArray[np.uint8]
 Array = NDArray[Any]

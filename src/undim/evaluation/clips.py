@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from undim.curves import Image
 from undim.errors import InputError
-from undim.metrics import mean_brightness, psnr, ssim
+from undim.measure.metrics import mean_brightness, psnr, ssim
+from undim.pixels.curve import Image
 from undim.video.frames import eight_bits, rgb16
 from undim.video.pyav import VideoFrame
 from undim.video.source import Source

@@ -13,8 +13,8 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.evaluation import Evaluation
-from undim.metrics import METRICS
+from undim.evaluation.scores import Evaluation
+from undim.measure.metrics import METRICS
 
 _PALETTE = (
     *("#4269d0", "#e8a30b", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7"),

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from undim.baselines import BASELINES, RGB
 from undim.enhancer import Denoise, Enhancer
 from undim.errors import InputError
-from undim.evaluation import Method
-from undim.pretrained import model_path
+from undim.evaluation.baselines import BASELINES, RGB
+from undim.evaluation.scores import Method
+from undim.model.pretrained import model_path
 
 
 class ModelMethod:

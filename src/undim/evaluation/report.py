@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from undim.evaluation import RGB, Evaluation, Measurement
-from undim.figures import colours, scores_figure, tones_figure
-from undim.metrics import METRICS
+from undim.evaluation.figures import colours, scores_figure, tones_figure
+from undim.evaluation.scores import RGB, Evaluation, Measurement
+from undim.measure.metrics import METRICS
 
 SHOWN = 24  # pictures with thumbnails on the page
 _SIDE = 300  # long side of a thumbnail in pixels

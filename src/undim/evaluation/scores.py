@@ -3,8 +3,8 @@
 A method is any function from an RGB uint8 array to another: an `Enhancer`, or one of `BASELINES`. What is
 measured is its uint8 output, because that is what ships.
 
-    >>> from undim.baselines import BASELINES
-    >>> from undim.pairs import find_items
+    >>> from undim.evaluation.baselines import BASELINES
+    >>> from undim.measure.pairs import find_items
     >>> evaluation = evaluate(find_items("lol-v1/eval15"), BASELINES)  # doctest: +SKIP
     >>> print(evaluation.table(against="null_model"))                  # doctest: +SKIP
 """
@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from undim.errors import InputError
 from undim.images import decode
-from undim.metrics import METRICS
-from undim.pairs import Item
+from undim.measure.metrics import METRICS
+from undim.measure.pairs import Item
 
 RGB = NDArray[np.uint8]
 Method = Callable[[RGB], RGB]

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from undim.baselines import autocontrast, unchanged
 from undim.errors import InputError, OutputError
-from undim.evaluation import RGB, Method, read_item
+from undim.evaluation.baselines import autocontrast, unchanged
+from undim.evaluation.scores import RGB, Method, read_item
 from undim.images import Picture, decode, encode, format_named, write_atomically
 from undim.images.colour import in_depth
-from undim.metrics import psnr, ssim
-from undim.pairs import Item
+from undim.measure.metrics import psnr, ssim
+from undim.measure.pairs import Item
 
 # Near-black: on a bright page every dark picture would look darker than it is.
 _PAGE, _INK, _SOFT = (18, 17, 16), (240, 237, 231), (160, 155, 147)

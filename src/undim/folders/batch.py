@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, OutputError, UndimError
 from ..images import EXTENSIONS, MAX_PIXELS, decode, encode, write_atomically
-from ..kernel import thread_count
+from ..pixels.kernel import thread_count
 from .manifest import Manifest, fingerprint, sweep
 from .plan import Task, plan
 

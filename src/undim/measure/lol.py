@@ -27,7 +27,7 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from undim.errors import DataError
-from undim.pairs import natural_order
+from undim.measure.pairs import natural_order
 
 PAIRS = {"our485": 485, "eval15": 15}
 SIZE = (600, 400)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.curves import Image, check_image, from_unit, to_unit
-from undim.denoise import mirror
-from undim.pretrained import DENOISER
-from undim.runtime import open_session
-from undim.sampling import tiles
+from undim.model.pretrained import DENOISER
+from undim.model.runtime import open_session
+from undim.model.tiles import tiles
+from undim.pixels.curve import Image, check_image, from_unit, to_unit
+from undim.pixels.filter import mirror
 
 MULTIPLE = 8  # the network halves a picture three times
 HALO = 48  # pixels, a multiple of 8: a sample of the network's output depends on less than that around it
 
 
 class LearnedDenoiser:
-    """The denoising network, loaded on one of `undim.runtime.devices()`. Threads may share it."""
+    """The denoising network, loaded on one of `undim.model.runtime.devices()`. Threads may share it."""
 
     def __init__(self, *, device: str = "cpu", threads: int | None = None) -> None:
         self._session = open_session(DENOISER.path, device, threads)

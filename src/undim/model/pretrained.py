@@ -1,7 +1,7 @@
 """The table of weights that travel in the wheel, and the way from a model's name or file to its path.
 
 `MODELS[name]` says what the file cannot say of itself: its checksum and the numbers it was measured to
-reach. Recipe, training data and licence stand in the file's metadata too (`undim.runtime.ModelInfo`), and a
+reach. Recipe, training data and licence stand in the file's metadata too (`undim.model.runtime.ModelInfo`), and a
 test holds the two together.
 """
 
@@ -59,7 +59,7 @@ MODELS: dict[str, Pretrained] = {
     ),
     "zero-dce-lol": Pretrained(
         file="zero-dce-lol.onnx",
-        sha256="7327c628f6b1bf23c101e5e19a65af56b5c3b617da85f9122e0a7beb824da473",
+        sha256="087435f0012573411e881dde064937b3cbc3ddf06a12c79d385afe081b34f25e",
         licence="research use only: no licence is stated for the LOL pictures",
         training_data="LOL v1 our485, dark pictures only",
         recipe="zero-dce-lol",
@@ -69,7 +69,7 @@ MODELS: dict[str, Pretrained] = {
     ),
     "zero-dce-pp": Pretrained(
         file="zero-dce-pp.onnx",
-        sha256="01928f7a7ea73de7dadc2a81b19b0049a5d24397045c7415f458d0e828ce27fc",
+        sha256="4031341bafba3a6e6a6bc436215c7f2cc55eff31e5a1c17868fd8cb19687f0bf",
         licence="research use only: no licence is stated for the LOL pictures",
         training_data="LOL v1 our485, dark pictures only",
         recipe="zero-dce-pp",

@@ -15,8 +15,8 @@ import onnxruntime as ort  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from undim.errors import DeviceError, InputError, ModelError
-from undim.kernel import thread_count
-from undim.pretrained import DEFAULT, model_path
+from undim.model.pretrained import DEFAULT, model_path
+from undim.pixels.kernel import thread_count
 
 ort.disable_telemetry_events()  # on Windows, which knows no ORT_DISABLE_TELEMETRY (see `undim`)
 
@@ -46,7 +46,7 @@ class CurveEstimator:
     """A loaded model: `estimator(thumbnail) -> curve_maps`. Threads may share it.
 
     thumbnail   float32 (h, w, 3), RGB in [0, 1]
-    curve_maps  float32 (C, h, w) in [-1, 1]; C is 3 n, 3, n or 1 for n iterations (see `undim.curves`)
+    curve_maps  float32 (C, h, w) in [-1, 1]; C is 3 n, 3, n or 1 for n iterations (see `undim.pixels.curve`)
 
     `device` is "auto" (CUDA where this ONNX Runtime has it, else the processor), "cpu" or "cuda"; the one in
     use is the attribute `device`. `threads` defaults to the cores this process may use. Raises ModelError for

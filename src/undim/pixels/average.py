@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.kernel import native_kernel, thread_count
+from undim.pixels.kernel import native_kernel, thread_count
 
 FRAMES = 8  # averaged at most: eight halve the noise 1.5 times; more would smear what moves slowly
 TEXTURE = 2.0  # times the mean |d| of noise alone

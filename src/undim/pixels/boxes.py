@@ -1,18 +1,14 @@
-"""What a network is shown of an image: a thumbnail of the whole, or all of it in tiles."""
+"""Means over boxes of samples, and the thumbnail that a network is shown of a picture."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.curves import MAXIMUM, Float32, Image, to_unit
-from undim.kernel import native_kernel, thread_count
-
-TILE = 768  # side in pixels: DCE-Net then takes about 0.5 GB
+from undim.pixels.curve import MAXIMUM, Float32, Image, to_unit
+from undim.pixels.kernel import native_kernel, thread_count
 
 
 def thumbnail(image: Image, long_side: int, *, threads: int | None = None) -> Float32:
@@ -61,26 +57,3 @@ def box_means_numpy(samples: NDArray[Any], h: int, w: int, *, unit: float = 1.0)
     count = np.diff(down)[:, None] * np.diff(across)
     boxes /= (count * unit).astype(np.float32).reshape(h, w, *(1 for _ in rest))
     return boxes
-
-
-class Tile(NamedTuple):
-    """A part of an image: where it lies, where it lies with its halo, and where it lies in the latter."""
-
-    core: tuple[slice, slice]
-    around: tuple[slice, slice]
-    inner: tuple[slice, slice]
-
-
-def tiles(height: int, width: int, *, halo: int | None) -> Iterator[Tile]:
-    """Cut an image into tiles with `halo` more pixels around each; None leaves it whole."""
-    step, margin = (max(height, width), 0) if halo is None else (TILE, halo)
-
-    def cut(length: int) -> list[tuple[slice, slice, slice]]:
-        cuts = []
-        for start in range(0, length, step):
-            stop, first = min(start + step, length), max(start - margin, 0)
-            cuts.append((slice(start, stop), slice(first, stop + margin), slice(start - first, stop - first)))
-        return cuts
-
-    for rows, columns in itertools.product(cut(height), cut(width)):
-        yield Tile(*zip(rows, columns, strict=True))

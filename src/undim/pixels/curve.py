@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undim.errors import InputError
-from undim.kernel import native_kernel, thread_count
+from undim.pixels.kernel import native_kernel, thread_count
 
 Image = NDArray[Any]  # (H, W, 3) uint8 | uint16 | float32
 Float32 = NDArray[np.float32]

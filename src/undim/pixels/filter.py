@@ -1,4 +1,4 @@
-"""The self-guided filter that runs before the curve, and an estimate of the noise it should remove.
+"""The self-guided filter that runs before the curve.
 
 The guided filter (He, Sun and Tang, "Guided Image Filtering", TPAMI 2013) with the image as its own guide
 smooths where the local variance is small against eps and keeps edges, where it is large. The curve multiplies
@@ -7,12 +7,11 @@ noise by its slope, which is steep in the dark, so filtering *before* the curve 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.curves import (
+from undim.errors import InputError
+from undim.pixels.curve import (
     Float32,
     Image,
     check_image,
@@ -23,13 +22,9 @@ from undim.curves import (
     to_unit,
     walk_rows,
 )
-from undim.errors import InputError
-from undim.kernel import native_kernel, thread_count
+from undim.pixels.kernel import native_kernel, thread_count
 
 BRIGHTNESS, COLOUR = 0.5, 2.0  # times an eps that suits both: in colour, noise shows more and detail less
-_PATCH = 18  # pixels, square
-_GRID = 16  # patches along each axis, at most
-_DISTANCES = np.indices((5, 5)).reshape(2, 25).T - 2.0  # of a window's pixels from its middle, down and across
 
 
 def guided_filter(
@@ -141,70 +136,6 @@ def filter_and_apply_numpy(
         x = _filter_rows(image, rows, radius, eps, chroma_eps)
         out[rows] = from_unit(walk_rows(x, steps, rows, image.shape[0], iterations), image[rows])
     return out
-
-
-def estimate_noise(image: Image) -> float:
-    """Estimate the standard deviation of an image's noise, in units of [0, 1], from its flattest windows.
-
-    In patches on a grid, a plane is fitted to each channel in windows of 5 x 5 pixels, wide enough to see noise that
-    demosaicing and JPEG have correlated. Texture only raises the variance that is left, so the tenth percentile q of
-    it is noise, and
-
-        sigma = sqrt(q / 0.56)
-
-    for of white noise alone the tenth percentile is 0.56 sigma^2 (chi squared, 22 degrees of freedom, over 25).
-    Windows that are nearly black or white are left out: clipping hides noise. The cost does not grow with the image.
-
-    Args:
-        image: (H, W, 3) uint8, uint16 or float32 in [0, 1], any strides.
-
-    Returns:
-        sigma; 0 where no patch of 18 x 18 pixels is usable.
-    """
-    check_image(image)
-    rows, columns = (_window_places(size) for size in image.shape[:2])
-    if rows.size == 0 or columns.size == 0:
-        return 0.0
-    x = to_unit(image[rows[:, None], columns]).astype(np.float64)
-    x = x.reshape(len(rows) // 5, 5, len(columns) // 5, 5, 3)
-    windows = x.transpose(0, 2, 4, 1, 3).reshape(-1, 25)
-    mean = windows.mean(axis=1)
-    windows -= mean[:, None]
-    # Covariances with the place, whose variance is 2. Not by `@`: the threads of the linear algebra behind it spin on
-    # for a while, and would take a core from the kernel that runs next.
-    slopes = np.einsum("ij,jk->ik", windows, _DISTANCES) / 25
-    variance = np.einsum("ij,ij->i", windows, windows) / 25 - np.einsum("ij,ij->i", slopes, slopes) / 2
-    bright = min(0.04, _quantile(mean, 0.8))  # in a picture darker than that, its brightest fifth
-    usable = variance[(mean >= bright) & (mean > 0.004) & (mean < 0.98)]
-    return float(np.sqrt(max(0, _quantile(usable, 0.1)) / 0.56)) if usable.size else 0.0
-
-
-def matched_eps(sigma: float) -> float:
-    """The `eps` of a filter that suits noise of standard deviation `sigma`: 0.032 sigma.
-
-    That is the geometric mean of 2.6 sigma^2, which suits the noise, and the null model's constant 4e-4: halfway
-    to a constant is safer than an estimate, and leaves clean pictures alone, which a constant does not. Chosen
-    on photographs darkened in linear light (docs/experiments.md, "The fast denoiser").
-    """
-    return 0.032 * sigma
-
-
-def _quantile(values: NDArray[np.float64], share: float) -> float:
-    """`np.quantile`, whose first use imports `numpy.ma`, which takes longer than all else here."""
-    place = share * (values.size - 1)
-    lower, upper = math.floor(place), math.ceil(place)
-    ordered = np.partition(values, (lower, upper))
-    return float(ordered[lower] + (place - lower) * (ordered[upper] - ordered[lower]))
-
-
-def _window_places(size: int) -> NDArray[np.intp]:
-    """The rows (or columns) of all windows along an axis: 4 of 5 in each patch of 18, one overlapping the next.
-
-    The patches lie side by side, or are spread where there are more than enough.
-    """
-    count = min(_GRID, size // _PATCH)
-    corners = np.arange(count) * (size - _PATCH) // max(count - 1, 1)
-    return (corners[:, None, None] + np.arange(0, _PATCH - 4, 4)[:, None] + np.arange(5)).ravel()
 
 
 def check_filter(radius: int, eps: float, chroma_eps: float = 0.0) -> None:

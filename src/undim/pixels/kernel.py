@@ -1,4 +1,4 @@
-"""The compiled kernel `undim._native`, where it was built, and the threads it may use.
+"""The compiled kernel `undim.pixels._native`, where it was built, and the threads it may use.
 
 undim installs without a compiler too; then the NumPy references beside its callers do the work, some
 thirty times slower, and one `SlowKernelWarning` says so at first use.
@@ -21,9 +21,9 @@ class SlowKernelWarning(RuntimeWarning):
 
 @functools.cache
 def native_kernel() -> ModuleType | None:
-    """Return `undim._native`, or None (after one warning) where it was not built."""
+    """Return `undim.pixels._native`, or None (after one warning) where it was not built."""
     try:
-        return importlib.import_module("undim._native")
+        return importlib.import_module("undim.pixels._native")
     except ImportError as error:
         warnings.warn(
             f"undim's native kernel is not available ({error}); the slower NumPy code is used. "

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.curves import Float32, curve_steps, walk_rows
-from undim.kernel import native_kernel, thread_count
-from undim.sampling import box_means
+from undim.pixels.boxes import box_means
+from undim.pixels.curve import Float32, curve_steps, walk_rows
+from undim.pixels.kernel import native_kernel, thread_count
 
 Plane = NDArray[Any]  # (H, W) uint8 | uint16
 BAND = 64  # rows that the NumPy reference works on at a time
@@ -98,7 +98,7 @@ def brighten(
 ) -> None:
     """Walk the curve on `dark` into the planes of `bright`, of the same shapes; they may be the same.
 
-    curve_maps  (C, h, w) as for `undim.curves.apply_curves`, which see for the other arguments
+    curve_maps  (C, h, w) as for `undim.pixels.curve.apply_curves`, which see for the other arguments
     """
     native = native_kernel()
     if native is None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from undim.kernel import thread_count
+from undim.pixels.kernel import thread_count
 from undim.server.problems import Problem
 
 T = TypeVar("T")

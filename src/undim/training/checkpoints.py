@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from undim.errors import ModelError, TrainingError
 from undim.images import write_atomically
-from undim.training.models import MODELS, count_parameters
+from undim.training.nets import MODELS, count_parameters
 
 
 def save_model(model: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 """A recipe: everything that decides a training run, in one flat TOML file.
 
-The key `trainer` says which training it is for (`undim.training.trainers`). Unknown keys and values out of range are
+The key `trainer` says which training it is for (`undim.training.objectives`). Unknown keys and values out of range are
 errors that name the right ones; `--set key=value` changes single keys (`--set losses.exposure_released.weight=5`).
 """
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from undim.errors import ConfigError
 from undim.training.losses import LOSSES
-from undim.training.models import INITIALISATIONS, MODELS
+from undim.training.nets import INITIALISATIONS, MODELS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

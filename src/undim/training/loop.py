@@ -32,10 +32,11 @@ from tqdm import tqdm
 from undim.errors import ConfigError, DataError, TrainingError
 from undim.training.checkpoints import load_checkpoint, save_checkpoint, save_model
 from undim.training.config import Recipe, parse_slice, recipe_from, to_toml
-from undim.training.datasets import Batch, ImageCache, batches, find_pictures
+from undim.training.curve import enhance
+from undim.training.data.pictures import Batch, ImageCache, batches, find_pictures
 from undim.training.export import export_onnx, model_metadata
 from undim.training.losses import loss_terms
-from undim.training.models import MODELS, count_parameters, enhance, initialise
+from undim.training.nets import MODELS, count_parameters, initialise
 from undim.training.record import Record
 from undim.training.workers import Workers, keep_freed_memory, use_bfloat16
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from undim.images import write_atomically
-from undim.provenance import provenance
+from undim.measure.provenance import provenance
 from undim.training.config import to_toml
 
 if TYPE_CHECKING:

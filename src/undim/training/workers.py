@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from undim.errors import DeviceError, TrainingError
-from undim.training.datasets import Batch
+from undim.training.data.pictures import Batch
 
 
 class Workers:

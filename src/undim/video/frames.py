@@ -1,6 +1,6 @@
 """Decoded frames, brightened: in YUV where they are planar YUV and stay it, else by way of RGB.
 
-Planes of YUV are brightened where they are (`undim.video.yuv`). All other formats and all changes of format or size go
+Planes of YUV are brightened where they are (`undim.pixels.yuv`). All other formats and all changes of format or size go
 through 16-bit RGB: swscale's fast paths to 8-bit RGB lose a level on the way there and back, which a curve would
 multiply, and its 16-bit path costs no more. A frame that comes back keeps everything that came with it: timestamps,
 aspect ratio, colour tags, side data.
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.curves import Float32, to_unit
+from undim.pixels.curve import Float32, to_unit
+from undim.pixels.yuv import Levels, Yuv
 from undim.video.pyav import (
     ColorRange,
     Colorspace,
@@ -26,7 +27,6 @@ from undim.video.pyav import (
     VideoReformatter,
 )
 from undim.video.sequence import FrameEnhancer
-from undim.video.yuv import Levels, Yuv
 
 RGB = "gbrp16le"  # planes in the order green, blue, red
 PLANES = (1, 2, 0)

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from undim.curves import Float32, Image, apply_curves, check_image, to_unit
 from undim.enhancer import WHOLE_EPS, Denoise, Enhancer
 from undim.errors import InputError
-from undim.sampling import thumbnail
-from undim.video.averaging import TemporalAverage
+from undim.pixels.average import TemporalAverage
+from undim.pixels.boxes import thumbnail
+from undim.pixels.curve import Float32, Image, apply_curves, check_image, to_unit
+from undim.pixels.yuv import Yuv, brighten
 from undim.video.steady import SteadyMaps
-from undim.video.yuv import Yuv, brighten
 
 SLIGHT = 0.5 / 255  # a curve that moves nothing by as much, half a level of 8 bits, is none
 GREYS = np.linspace(0, 1, 17, dtype=np.float32)[1:-1]  # that it is tried on; black and white stay anyway

@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from undim.curves import Float32, apply_curves
-from undim.sampling import thumbnail as shrink
+from undim.pixels.boxes import thumbnail as shrink
+from undim.pixels.curve import Float32, apply_curves
 
 SETTLE = 0.5  # seconds in which the maps cover 63 % of the way to a new estimate
 HOLD = 2.0  # seconds in which the brightness that is held covers 63 % of the way to a new one

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from undim.enhancer import Denoise, Enhancer
 from undim.errors import InputError
-from undim.video.averaging import FRAMES
+from undim.pixels.average import FRAMES
 from undim.video.frames import Brightener, upright_rgb
 from undim.video.pyav import VideoFrame, av
 from undim.video.sequence import FrameEnhancer

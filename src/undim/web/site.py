@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from undim.errors import OutputError
-from undim.pretrained import model_path
-from undim.runtime import CurveEstimator
+from undim.model.pretrained import model_path
+from undim.model.runtime import CurveEstimator
 
-WEB = Path(__file__).parent / "web"
+WEB = Path(__file__).parent
 
 # A static host sends no headers of its own, so the page itself names what it may load: this site alone.
 CONTENT_SECURITY_POLICY = (

@@ -20,7 +20,7 @@ from PIL import Image
 
 from undim.errors import DataError, InputError
 from undim.images import EXTENSIONS, decode
-from undim.pairs import natural_order
+from undim.measure.pairs import natural_order
 from undim.training.config import Recipe
 
 Pixels = npt.NDArray[np.uint8]

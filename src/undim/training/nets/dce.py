@@ -1,9 +1,7 @@
-"""The networks that look at a dark image and estimate its curve maps.
+"""DCE-Net and DCE-Net++: curve maps for every pixel, from the 7 px around it.
 
-Every model maps `image` (B, 3, H, W) in [0, 1], any H and W, to `curve_maps` (B, C, H, W) in [-1, 1] in the
-paper's sign (positive brightens), where C is 3 n for maps that differ from step to step, or 3 for maps that all
-n steps share.  Sources: Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light Image Enhancement",
-CVPR 2020; Li et al., "Learning to Enhance Low-Light Image via Zero-Reference Deep Curve Estimation", TPAMI 2021.
+Sources: Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light Image Enhancement", CVPR 2020;
+Li et al., "Learning to Enhance Low-Light Image via Zero-Reference Deep Curve Estimation", TPAMI 2021.
 """
 
 from __future__ import annotations
@@ -12,28 +10,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-
-from undim.training.undim_net import UndimNet
-
-
-def enhance(image: Tensor, curve_maps: Tensor, iterations: int = 8) -> Tensor:
-    """Apply the light-enhancement curve n times: `x <- x + a x (1 - x)`.
-
-    image (B, 3, H, W) in [0, 1]; curve_maps (B, C, H, W) in [-1, 1] with C = 3 n (step k uses maps 3k to 3k+2),
-    3 (all steps share them), n (one a step, shared by the channels) or 1.  Returns (B, 3, H, W) in [0, 1].
-    """
-    channels = curve_maps.shape[1]
-    if channels in (1, 3):
-        steps = [curve_maps] * iterations
-    elif channels in (iterations, 3 * iterations):
-        steps = list(curve_maps.chunk(iterations, dim=1))
-    else:
-        raise ValueError(
-            f"curve_maps has {channels} channels; {iterations} iterations need 1, 3, {iterations} or {3 * iterations}"
-        )
-    for a in steps:
-        image = image + a * image * (1 - image)
-    return image
 
 
 class _CurveNet(nn.Module):
@@ -85,30 +61,3 @@ class DCENetPP(_CurveNet):
     def __init__(self, *, iterations: int = 8, width: int = 32) -> None:
         super().__init__(_separable, width=width, maps=3)
         self.iterations = iterations
-
-
-MODELS: dict[str, Callable[..., nn.Module]] = {"DCENet": DCENet, "DCENetPP": DCENetPP, "UndimNet": UndimNet}
-
-
-def _normal(weight: Tensor) -> None:
-    nn.init.normal_(weight, 0.0, 0.02)
-
-
-INITIALISATIONS: dict[str, Callable[[Tensor], object]] = {
-    "normal": _normal,  # the paper's N(0, 0.02)
-    "glorot": nn.init.xavier_uniform_,  # what Keras layers do unless told
-}
-
-
-def initialise(model: nn.Module, name: str) -> None:
-    """Fill every convolution's weight by the named rule and its bias with zero."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            INITIALISATIONS[name](module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Number of trainable values."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

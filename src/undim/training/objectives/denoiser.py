@@ -24,18 +24,19 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 from tqdm import tqdm
 
-from undim.curves import apply_curves
-from undim.denoise import BRIGHTNESS, COLOUR, estimate_noise, filter_and_apply, matched_eps
 from undim.errors import TrainingError
-from undim.provenance import fingerprint
+from undim.measure.provenance import fingerprint
+from undim.pixels.curve import apply_curves
+from undim.pixels.filter import BRIGHTNESS, COLOUR, filter_and_apply
+from undim.pixels.noise import estimate_noise, matched_eps
 from undim.training.checkpoints import load_checkpoint, save_checkpoint, save_model
 from undim.training.config import RecipeHead, at_least
-from undim.training.datasets import find_pictures, photograph
-from undim.training.denoiser_net import DenoiserNet
+from undim.training.curve import enhance
+from undim.training.data.darkening import Darkening, darken, gaussian_blur
+from undim.training.data.pictures import find_pictures, photograph
 from undim.training.export import export_onnx, model_metadata
-from undim.training.models import enhance
+from undim.training.nets.denoiser import DenoiserNet
 from undim.training.record import Record
-from undim.training.synthesis import Darkening, darken, gaussian_blur
 from undim.training.workers import check_one_processor, keep_freed_memory, use_bfloat16
 
 PATCH = 96  # side in pixels

@@ -21,14 +21,15 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from undim.errors import TrainingError
-from undim.provenance import fingerprint
+from undim.measure.provenance import fingerprint
 from undim.training.checkpoints import save_model
 from undim.training.config import RecipeHead, at_least, one_of, share
-from undim.training.datasets import find_pictures, photograph
+from undim.training.curve import enhance
+from undim.training.data.darkening import Darkening, darken, lamp_light
+from undim.training.data.pictures import find_pictures, photograph
 from undim.training.export import export_onnx, model_metadata
-from undim.training.models import MODELS, enhance
+from undim.training.nets import MODELS
 from undim.training.record import Record
-from undim.training.synthesis import Darkening, darken, lamp_light
 from undim.training.workers import check_one_processor
 
 SIDE = 24  # of the scenes in pixels: the light of a scene, not its texture

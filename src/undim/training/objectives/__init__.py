@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from undim.errors import ConfigError
-from undim.training import denoiser, exposure, loop
+from undim.training import loop
 from undim.training.config import build, build_from, read_values, recipe_from
+from undim.training.objectives import denoiser, exposure
 
 # name -> what makes the recipe of TOML values, and what trains by it: (recipe, data, run, resume=, device=) -> model
 TRAINERS: dict[str, tuple[Callable[[Mapping[str, Any]], Any], Callable[..., Path | None]]] = {

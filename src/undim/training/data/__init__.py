@@ -1,0 +1,1 @@
+"""What nets learn from: pictures in batches, and dark captures made from clean photographs."""
