@@ -1,12 +1,13 @@
-"""What each part of the `undim` model is worth: one change at a time, the same short training, the same measuring.
+"""What each part of the `undim` model is worth: one change at a time, the same short training, the
+same measuring.
 
     python benchmarks/darkened.py --data ../shared/data -o /tmp/darkened
     python benchmarks/ablations.py --data ../shared/data --pairs /tmp/darkened --pairs our485-256
 
-Each row is trained by the recipe with fewer steps and measured by the shipped path (thumbnail, network, noise filter,
-curve) on every n-th pair. Nets that see places (DCE-Net and its variants) get the thumbnails that the light profile
-gets, and no highlight restraint. "Kodak" is the lowest and the median PSNR of Kodak's 24 well-lit pictures after
-enhancement, at most 60.
+Each row is trained by the recipe with fewer steps and measured by the shipped path (thumbnail,
+network, noise filter, curve) on every n-th pair. Nets that see places (DCE-Net and its variants)
+get the thumbnails that the light profile gets, and no highlight restraint. "Kodak" is the lowest
+and the median PSNR of Kodak's 24 well-lit pictures after enhancement, at most 60.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from undim.enhancer import Enhancer
 from undim.images import decode
 from undim.measure.metrics import psnr, ssim
 from undim.measure.pairs import find_items
-from undim.pixels.curve import Image
+from undim.pixels.samples import Image
 from undim.training.config import build, read_values
 from undim.training.data.pictures import find_pictures
 from undim.training.export import export_onnx
@@ -41,18 +42,24 @@ Pairs = list[tuple[Image, Image]]
 
 
 class Numbers(UndimNet):
-    """UndimNet with one number for all eight steps of the curve, or 24: one for each step and channel."""
+    """UndimNet with one number for all eight steps of the curve, or 24: one for each step and
+    channel.
+    """
 
     def forward(self, image: Tensor) -> Tensor:
         numbers = torch.tanh(self.layers(self.profile(image)))
         light = image.mean(1, keepdim=True)
-        shared = numbers.expand(-1, 8) if self.iterations == 1 else numbers.reshape(-1, 8, 3).mean(2)
+        shared = (
+            numbers.expand(-1, 8) if self.iterations == 1 else numbers.reshape(-1, 8, 3).mean(2)
+        )
         factor = torch.ones_like(light) if self.training else highlight_restraint(light, shared)
         return numbers[:, :, None, None] * factor
 
 
 class Local(nn.Module):
-    """DCE-Net with another number of maps, analytic inputs, attention, more layers, or one answer per picture."""
+    """DCE-Net with another number of maps, analytic inputs, attention, more layers, or one answer
+    per picture.
+    """
 
     def __init__(
         self,
@@ -84,17 +91,25 @@ class Local(nn.Module):
         if self.analytic:
             largest, smallest = image.amax(1, keepdim=True), image.amin(1, keepdim=True)
             log = torch.log(largest + 0.004) / 5 + 1
-            image = torch.cat([image, largest, smallest, (largest - smallest) / (largest + 0.02), log], 1)
+            image = torch.cat(
+                [image, largest, smallest, (largest - smallest) / (largest + 0.02), log], 1
+            )
         maps: Tensor = self.net(image)
-        return maps.mean((2, 3), keepdim=True) * torch.ones_like(image[:, :1]) if self.pooled else maps
+        return (
+            maps.mean((2, 3), keepdim=True) * torch.ones_like(image[:, :1]) if self.pooled else maps
+        )
 
 
 class ChannelAttention(nn.Module):
-    """Squeeze and excitation (Hu et al., CVPR 2018): channels weighted by what the whole picture holds."""
+    """Squeeze and excitation (Hu et al., CVPR 2018): channels weighted by what the whole picture
+    holds.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.weigh = nn.Sequential(nn.Linear(width, width // 4), nn.ReLU(), nn.Linear(width // 4, width), nn.Sigmoid())
+        self.weigh = nn.Sequential(
+            nn.Linear(width, width // 4), nn.ReLU(), nn.Linear(width // 4, width), nn.Sigmoid()
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         weights: Tensor = self.weigh(torch.relu(features).mean((2, 3)))
@@ -114,8 +129,14 @@ def rows(recipe: ExposureRecipe) -> dict[str, tuple[ExposureRecipe, Net]]:
         "width 24": (recipe, lambda: UndimNet(width=24)),
         "no lamps": (change(recipe, lamps=0), UndimNet),
         "nothing well lit": (change(recipe, well_lit=0), UndimNet),
-        "1.8 to 5.5 stops": (change(recipe, darkening=change(recipe.darkening, stops=(1.8, 5.5))), UndimNet),
-        "0.5 to 6 stops": (change(recipe, darkening=change(recipe.darkening, stops=(0.5, 6.0))), UndimNet),
+        "1.8 to 5.5 stops": (
+            change(recipe, darkening=change(recipe.darkening, stops=(1.8, 5.5))),
+            UndimNet,
+        ),
+        "0.5 to 6 stops": (
+            change(recipe, darkening=change(recipe.darkening, stops=(0.5, 6.0))),
+            UndimNet,
+        ),
         "DCE-Net, 24 free maps": (recipe, Local),
         "DCE-Net, 8 maps shared by the channels": (recipe, lambda: Local(8)),
         "DCE-Net, 8 maps, averaged over the picture": (recipe, lambda: Local(8, pooled=True)),
@@ -131,8 +152,12 @@ def measure(enhancer: Enhancer, pairs: Pairs) -> tuple[float, float]:
     bright = [enhancer(low) for low, _ in pairs]
     references = [reference for _, reference in pairs]
     return (
-        float(np.mean([psnr(x, y, data_range=255) for x, y in zip(bright, references, strict=True)])),
-        float(np.mean([ssim(x, y, data_range=255) for x, y in zip(bright, references, strict=True)])),
+        float(
+            np.mean([psnr(x, y, data_range=255) for x, y in zip(bright, references, strict=True)])
+        ),
+        float(
+            np.mean([ssim(x, y, data_range=255) for x, y in zip(bright, references, strict=True)])
+        ),
     )
 
 
@@ -147,9 +172,13 @@ def read_pairs(folder: Path, every: int) -> Pairs:
 
 def main() -> None:
     """Train and measure every row, and print it as it comes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--pairs", type=Path, action="append", required=True, help="low/ and high/; repeatable")
+    parser.add_argument(
+        "--pairs", type=Path, action="append", required=True, help="low/ and high/; repeatable"
+    )
     parser.add_argument("--every", type=int, default=4, help="measure on every n-th pair")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=32)
@@ -162,7 +191,11 @@ def main() -> None:
     scenes = scene_crops(files, recipe.crops, recipe.seed)
     sets = {folder.name: read_pairs(folder, arguments.every) for folder in arguments.pairs}
     kodak = [decode(file).pixels for file in sorted((arguments.data / "kodak24").glob("*"))]
-    print(f"| {recipe.steps} steps of {recipe.batch} | parameters | " + " | ".join(sets) + " | Kodak | training |")
+    print(
+        f"| {recipe.steps} steps of {recipe.batch} | parameters | "
+        + " | ".join(sets)
+        + " | Kodak | training |"
+    )
     print("|---" * (len(sets) + 4) + "|")
     for name, (changed, new) in rows(recipe).items():
         if arguments.only not in name:
@@ -175,9 +208,17 @@ def main() -> None:
             file = Path(folder) / "model.onnx"
             export_onnx(net, file, metadata(name, changed, count_parameters(net)))
             enhancer = Enhancer(file)
-            cells = [f"{p:.2f} / {s:.3f}" for p, s in (measure(enhancer, pairs) for pairs in sets.values())]
+            cells = [
+                f"{p:.2f} / {s:.3f}"
+                for p, s in (measure(enhancer, pairs) for pairs in sets.values())
+            ]
             kept = [min(60.0, psnr(enhancer(image), image, data_range=255)) for image in kodak]
-        cells = [f"{count_parameters(net):,}", *cells, f"{min(kept):.1f} / {np.median(kept):.1f}", f"{seconds:.0f} s"]
+        cells = [
+            f"{count_parameters(net):,}",
+            *cells,
+            f"{min(kept):.1f} / {np.median(kept):.1f}",
+            f"{seconds:.0f} s",
+        ]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -1,10 +1,12 @@
-"""Write the validation set of the undim model: 128 dark captures of clean photographs, and the photographs.
+"""Write the validation set of the undim model: 128 dark captures of clean photographs, and the
+photographs.
 
     python benchmarks/darkened.py --data ../shared/data -o /tmp/darkened
     undim evaluate --data /tmp/darkened
 
-Each of the CC0 and Kodak photographs and five of scikit-image's is darkened twice, by 2 to 3.5 and by 3.5 to 5 stops
-(or once for every `--stops LOW HIGH`), at a long side of 384 px (`undim.training.data.darkening`, docs/experiments.md).
+Each of the CC0 and Kodak photographs and five of scikit-image's is darkened twice, by 2 to 3.5 and
+by 3.5 to 5 stops (or once for every `--stops LOW HIGH`), at a long side of 384 px
+(`undim.training.data.darkening`, docs/experiments.md).
 Seeded: the set is the same everywhere.
 """
 
@@ -37,7 +39,9 @@ def read(path: Path) -> Tensor:
     photo = Image.open(path).convert("RGB")
     scale = 640 / max(photo.size)
     if scale < 1:
-        photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.LANCZOS)
+        photo = photo.resize(
+            (round(photo.width * scale), round(photo.height * scale)), Image.Resampling.LANCZOS
+        )
     pixels = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float() / 255
     scale = 384 / max(photo.size)
     size = (round(photo.height * scale), round(photo.width * scale))
@@ -52,7 +56,9 @@ def write(image: Tensor, path: Path) -> None:
 
 def main() -> None:
     """Write low/ and high/, pairs by name."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--stops", type=float, nargs=2, action="append", metavar=("LOW", "HIGH"))

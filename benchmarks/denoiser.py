@@ -1,8 +1,8 @@
 """What the learned denoiser costs against the fast filter. Run: python benchmarks/denoiser.py
 
-The whole path on an array, without a denoiser, with the filter and with the network, best of several rounds in turn;
-and what the learned denoiser adds, per megapixel and over what the filter adds. Memory
-is what the learned denoiser needs beside the picture, its result included (Linux).
+The whole path on an array, without a denoiser, with the filter and with the network, best of
+several rounds in turn; and what the learned denoiser adds, per megapixel and over what the filter
+adds. Memory is what the learned denoiser needs beside the picture, its result included (Linux).
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     given = arguments.parse_args()
     enhancer = Enhancer()
-    print("| megapixels | off | auto | learned | learned adds, per megapixel | learned : filter, added | memory |")
+    print(
+        "| megapixels | off | auto | learned | learned adds, per megapixel | learned : filter, added | memory |"
+    )
     print("|---|---|---|---|---|---|---|")
     for megapixels in given.megapixels:
         scene = dim_scene(megapixels)

@@ -1,4 +1,5 @@
-"""A folder of photographs: the throughput of jobs side by side against one at a time, timed in turn.
+"""A folder of photographs: the throughput of jobs side by side against one at a time, timed in
+turn.
 
 Run: python benchmarks/folder.py [--photos 200] [--megapixels 2] [--jobs CORES+1] [--rounds 3]
 """
@@ -44,8 +45,12 @@ def main() -> None:
             shutil.rmtree(target)
 
         enhance(given.jobs)
-        seconds = best_in_turn(given.rounds, one=lambda: enhance(1), many=lambda: enhance(given.jobs))
-    print(f"{provenance()['machine']}: {given.photos} photographs of {given.megapixels:g} megapixels")
+        seconds = best_in_turn(
+            given.rounds, one=lambda: enhance(1), many=lambda: enhance(given.jobs)
+        )
+    print(
+        f"{provenance()['machine']}: {given.photos} photographs of {given.megapixels:g} megapixels"
+    )
     print(f"  one at a time {given.photos / seconds['one']:6.1f} images/s")
     print(f"  {given.jobs} at a time   {given.photos / seconds['many']:6.1f} images/s")
     print(f"  ratio {seconds['one'] / seconds['many']:.2f}")

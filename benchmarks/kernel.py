@@ -1,8 +1,9 @@
-"""The native kernel against a plain copy of the image and against its NumPy reference, timed in turn.
+"""The native kernel against a plain copy of the image and against its NumPy reference, timed in
+turn.
 
-Run: python benchmarks/kernel.py [--megapixels 12] [--rounds 7]. Prints the tables of docs/performance.md. Processor
-time is what all threads together spend; it hardly changes when other programs keep the machine busy, the time on
-the clock does.
+Run: python benchmarks/kernel.py [--megapixels 12] [--rounds 7]. Prints the tables of
+docs/performance.md. Processor time is what all threads together spend; it hardly changes when other
+programs keep the machine busy, the time on the clock does.
 """
 
 from __future__ import annotations
@@ -15,8 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from undim.pixels.curve import MAXIMUM, apply_curves, apply_curves_numpy
-from undim.pixels.filter import filter_and_apply, filter_and_apply_numpy, guided_filter, guided_filter_numpy
+from undim.pixels.curve import apply_curves, apply_curves_numpy
+from undim.pixels.filter import (
+    filter_and_apply,
+    filter_and_apply_numpy,
+    guided_filter,
+    guided_filter_numpy,
+)
+from undim.pixels.samples import MAXIMUM
 
 MAPS = np.random.default_rng(0).uniform(-0.5, 0.5, (24, 192, 256)).astype(np.float32)
 NUMPY_MEGAPIXELS = 1  # of the reference, whose cost is linear too
@@ -35,18 +42,26 @@ class Time(NamedTuple):
 def picture(megapixels: float, dtype: Any) -> Any:
     """A dark 4:3 picture."""
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
-    dark = np.random.default_rng(1).random((height, round(height * 4 / 3), 3), np.float32) * np.float32(0.4)
-    return dark if dtype == np.float32 else (dark * np.float32(MAXIMUM[np.dtype(dtype)])).astype(dtype)
+    dark = np.random.default_rng(1).random(
+        (height, round(height * 4 / 3), 3), np.float32
+    ) * np.float32(0.4)
+    return (
+        dark if dtype == np.float32 else (dark * np.float32(MAXIMUM[np.dtype(dtype)])).astype(dtype)
+    )
 
 
 def in_turn(rounds: int, *works: Callable[[], object]) -> list[Time]:
-    """The shortest times of each work, all done in turn so that they share whatever disturbs the machine."""
+    """The shortest times of each work, all done in turn so that they share whatever disturbs the
+    machine.
+    """
     best = [Time(float("inf"), float("inf"))] * len(works)
     for _ in range(rounds):
         for i, work in enumerate(works):
             clock, processor = time.perf_counter(), time.process_time()
             work()
-            took = Time((time.perf_counter() - clock) * 1e3, (time.process_time() - processor) * 1e3)
+            took = Time(
+                (time.perf_counter() - clock) * 1e3, (time.process_time() - processor) * 1e3
+            )
             best[i] = Time(min(best[i].clock, took.clock), min(best[i].processor, took.processor))
     return best
 
@@ -59,10 +74,16 @@ def against_copy_and_numpy(megapixels: float, rounds: int) -> None:
         for dtype in MAXIMUM:
             image, small = picture(megapixels, dtype), picture(NUMPY_MEGAPIXELS, dtype)
             work = partial(native, image, *arguments)
-            one, two, copy = in_turn(rounds, partial(work, threads=1), partial(work, threads=2), image.copy)
-            kernel, numpy = in_turn(2, partial(native, small, *arguments), partial(reference, small, *arguments))
+            one, two, copy = in_turn(
+                rounds, partial(work, threads=1), partial(work, threads=2), image.copy
+            )
+            kernel, numpy = in_turn(
+                2, partial(native, small, *arguments), partial(reference, small, *arguments)
+            )
             times = f"{one.processor:.0f} ms | {one.clock:.0f} ms | {two.clock:.0f} ms"
-            ratios = f"{one.processor / copy.processor:.1f} | {numpy.processor / kernel.processor:.0f}"
+            ratios = (
+                f"{one.processor / copy.processor:.1f} | {numpy.processor / kernel.processor:.0f}"
+            )
             print(f"| {name}, {dtype} | {times} | {ratios} |", flush=True)
 
 

@@ -1,7 +1,8 @@
-"""What the size of the thumbnail costs and gives. Run: python benchmarks/maps.py --model M.onnx --data lol-v1/eval15
+"""What the size of the thumbnail costs and gives. Run: python benchmarks/maps.py --model M.onnx
+--data lol-v1/eval15
 
-For each long side: PSNR and SSIM over paired pictures, without denoising, and the time of the network and of the curve
-on 12 megapixels, best of several rounds in turn.
+For each long side: PSNR and SSIM over paired pictures, without denoising, and the time of the
+network and of the curve on 12 megapixels, best of several rounds in turn.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def main() -> None:
     arguments.add_argument("--model", default="undim")
     arguments.add_argument("--data", type=Path, required=True)
     given = arguments.parse_args()
-    pairs = [(decode(item.input).pixels, decode(item.reference).pixels) for item in find_items(given.data)]
+    pairs = [
+        (decode(item.input).pixels, decode(item.reference).pixels)
+        for item in find_items(given.data)
+    ]
     scene = dim_scene(12)
     print("| maps | PSNR | SSIM | thumbnail | network | curve |\n|---|---|---|---|---|---|")
     for side in (*SIDES, "full"):
@@ -54,7 +58,9 @@ def main() -> None:
         decibels, similarity = quality(enhancer, pairs)
         cells = [f"{decibels:.2f} dB", f"{similarity:.3f}"]
         if side != "full":
-            cells += [f"{1000 * seconds:.1f} ms" for seconds in speed(enhancer, scene, side).values()]
+            cells += [
+                f"{1000 * seconds:.1f} ms" for seconds in speed(enhancer, scene, side).values()
+            ]
         print(f"| {side} | {' | '.join(cells)} |", flush=True)
 
 

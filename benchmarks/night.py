@@ -1,10 +1,13 @@
-"""What a model does to night photographs: clipping, brightness and colour as a table, and sheets to look at.
+"""What a model does to night photographs: clipping, brightness and colour as a table, and sheets to
+look at.
 
-    python benchmarks/night.py --data ../shared/data/cc0/night [--model undim] [--model M.onnx] [-o DIR]
+    python benchmarks/night.py --data ../shared/data/cc0/night [--model undim] [--model M.onnx] [-o
+    DIR]
 
-For each picture and model: the mean, the share of samples at 255 and at 250 and above, and the shift of the mean colour
-(largest change of a channel's mean over the mean of the three). With -o, one PNG for each picture: the input and every
-model's result side by side, long sides of 760 px, and all.jpg, a contact sheet of them.
+For each picture and model: the mean, the share of samples at 255 and at 250 and above, and the
+shift of the mean colour (largest change of a channel's mean over the mean of the three). With -o,
+one PNG for each picture: the input and every model's result side by side, long sides of 760 px, and
+all.jpg, a contact sheet of them.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from PIL import Image
 
 from undim.enhancer import Enhancer
 from undim.images import decode
-from undim.pixels.curve import Image as Pixels
+from undim.pixels.samples import Image as Pixels
 from undim.training.data.pictures import find_pictures
 
 SIDE = 760
@@ -49,7 +52,9 @@ def contact_sheet(rows: list[Image.Image], width: int = 750) -> Image.Image:
     for row in rows:
         scaled = row.resize((width, round(row.height * width / row.width)))
         min(columns, key=lambda column: sum(one.height for one in column)).append(scaled)
-    sheet = Image.new("RGB", (2 * width, max(sum(one.height for one in column) for column in columns)), "white")
+    sheet = Image.new(
+        "RGB", (2 * width, max(sum(one.height for one in column) for column in columns)), "white"
+    )
     for i, column in enumerate(columns):
         top = 0
         for one in column:
@@ -60,7 +65,9 @@ def contact_sheet(rows: list[Image.Image], width: int = 750) -> Image.Image:
 
 def main() -> None:
     """Print the table and write the sheets."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("-o", "--output", type=Path)
@@ -72,10 +79,14 @@ def main() -> None:
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
     sheets = []
-    print("| picture | model | mean | at 255 | 250 and above | colour shift |\n|---|---|---|---|---|---|")
+    print(
+        "| picture | model | mean | at 255 | 250 and above | colour shift |\n|---|---|---|---|---|---|"
+    )
     for file in find_pictures(arguments.data):
         original = decode(file).pixels
-        results = {"input": original} | {name: enhancer(original) for name, enhancer in enhancers.items()}
+        results = {"input": original} | {
+            name: enhancer(original) for name, enhancer in enhancers.items()
+        }
         for name, image in results.items():
             print(f"| {file.stem} | {name} | {facts(image, original)} |")
         if arguments.output:

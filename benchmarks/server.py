@@ -1,11 +1,12 @@
-"""The server under load, on loopback: throughput against the same work in-process, overload, and memory.
+"""The server under load, on loopback: throughput against the same work in-process, overload, and
+memory.
 
     python benchmarks/server.py [--rounds 9] [--seconds 2] [--requests 10000]
 
-Needs `wrk`. Server and in-process figures are taken in turn, so that the ratio holds on a busy machine where the
-figures themselves do not; the ratio and the processor time of a picture are medians over the rounds. The in-process
-figure is `enhancer(bytes)` in as many threads as the server has workers for so many clients, and like the server it
-keeps freed memory for the next picture.
+Needs `wrk`. Server and in-process figures are taken in turn, so that the ratio holds on a busy
+machine where the figures themselves do not; the ratio and the processor time of a picture are
+medians over the rounds. The in-process figure is `enhancer(bytes)` in as many threads as the server
+has workers for so many clients, and like the server it keeps freed memory for the next picture.
 """
 
 from __future__ import annotations
@@ -86,18 +87,36 @@ def serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def load(port: int, body: bytes, *, clients: int, seconds: float) -> dict[str, float | dict[str, int]]:
+def load(
+    port: int, body: bytes, *, clients: int, seconds: float
+) -> dict[str, float | dict[str, int]]:
     with tempfile.TemporaryDirectory() as folder:
         picture, script = Path(folder, "body"), Path(folder, "post.lua")
         picture.write_bytes(body)
         script.write_text(SCRIPT.format(body=picture))
-        command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "60s", "-s", str(script)]
-        out = subprocess.run([*command, f"http://127.0.0.1:{port}/enhance"], check=True, capture_output=True, text=True)
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{clients}",
+            f"-d{seconds:g}s",
+            "--timeout",
+            "60s",
+            "-s",
+            str(script),
+        ]
+        out = subprocess.run(
+            [*command, f"http://127.0.0.1:{port}/enhance"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
     result: dict[str, float | dict[str, int]] = json.loads(re.search(r"RESULT (.*)", out.stdout)[1])
     return result
 
 
-def in_process(enhancer: Enhancer, body: bytes, *, threads: int, seconds: float) -> tuple[float, float]:
+def in_process(
+    enhancer: Enhancer, body: bytes, *, threads: int, seconds: float
+) -> tuple[float, float]:
     """Pictures per second, and processor seconds per picture."""
 
     def work(until: float) -> int:
@@ -124,7 +143,9 @@ def resident_mb(process: subprocess.Popen[bytes]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--requests", type=int, default=10_000)
@@ -133,11 +154,15 @@ def main() -> None:
     keep_freed_memory()
     enhancer, workers = Enhancer(), thread_count(None)
     body = photograph(1200, 1667)
-    print(f"2-MP JPEG of {len(body) / 1e6:.2f} MB, {workers} cores, load {os.getloadavg()[0]:.1f} at the beginning")
+    print(
+        f"2-MP JPEG of {len(body) / 1e6:.2f} MB, {workers} cores, load {os.getloadavg()[0]:.1f} at the beginning"
+    )
     with serving(options.port) as process:
         load(options.port, body, clients=workers, seconds=1)
         in_process(enhancer, body, threads=workers, seconds=1)
-        print("clients  server/s  in-process/s  ratio  CPU ms  in-process  p50 ms  p99 ms  statuses")
+        print(
+            "clients  server/s  in-process/s  ratio  CPU ms  in-process  p50 ms  p99 ms  statuses"
+        )
         for clients in (1, 4, 16):
             rows = []
             for _ in range(options.rounds):
@@ -145,19 +170,25 @@ def main() -> None:
                 served = load(options.port, body, clients=clients, seconds=options.seconds)
                 count = served["statuses"]["200"]
                 spent = (processor_seconds(process) - spent) / count
-                own = in_process(enhancer, body, threads=min(clients, workers), seconds=options.seconds)
+                own = in_process(
+                    enhancer, body, threads=min(clients, workers), seconds=options.seconds
+                )
                 rows.append((count / served["seconds"], own[0], spent, own[1], served))
             ratio = statistics.median(row[0] / row[1] for row in rows)
             cost, own_cost = (1e3 * statistics.median(row[i] for row in rows) for i in (2, 3))
             rate, own_rate, *_, served = max(rows, key=lambda row: row[0])
-            seen = Counter(status for row in rows for status in Counter(row[4]["statuses"]).elements())
+            seen = Counter(
+                status for row in rows for status in Counter(row[4]["statuses"]).elements()
+            )
             print(
                 f"{clients:7}  {rate:8.1f}  {own_rate:12.1f}  {ratio:5.2f}  {cost:6.1f}  {own_cost:10.1f}  "
                 f"{served['p50']:6.0f}  {served['p99']:6.0f}  {dict(seen)}"
             )
 
         over = load(options.port, body, clients=64, seconds=options.seconds)
-        print(f"64 clients on {workers + 16} places: {over['statuses']}, socket errors {over['errors']}")
+        print(
+            f"64 clients on {workers + 16} places: {over['statuses']}, socket errors {over['errors']}"
+        )
 
         small, done, memory = photograph(120, 160), 0, []
         while done < options.requests:

@@ -1,12 +1,14 @@
-"""Images per second of the training loop against a plain PyTorch loop: python benchmarks/training.py [--threads 1]
+"""Images per second of the training loop against a plain PyTorch loop: python
+benchmarks/training.py [--threads 1]
 
-Each variant lives in a process of its own (what glibc does with freed memory is a property of the process) and trains
-the same net from the same weights on the same pictures by the recipe zero-dce-lol. They take their steps in turn,
-and the best step of each counts, by the clock and by the processor's own count (all threads together), which other
-processes on the machine disturb less.
+Each variant lives in a process of its own (what glibc does with freed memory is a property of the
+process) and trains the same net from the same weights on the same pictures by the recipe
+zero-dce-lol. They take their steps in turn, and the best step of each counts, by the clock and by
+the processor's own count (all threads together), which other processes on the machine disturb less.
 
 plain       eager, float32, channels first, glibc as it is: the loop that one would write down
-undim       the loop of `undim train`: channels last, bfloat16 where the processor has it, freed memory kept
+undim       the loop of `undim train`: channels last, bfloat16 where the processor has it, freed
+            memory kept
 compiled    the same, with the objective compiled by torch.compile
 """
 
@@ -41,7 +43,9 @@ Step = Callable[[], float]
 
 def pictures(recipe: Recipe, count: int) -> ImageCache:
     """Smooth dark noise."""
-    coarse = np.random.default_rng(0).integers(0, 80, (count, recipe.image_size // 16, recipe.image_size // 16, 3))
+    coarse = np.random.default_rng(0).integers(
+        0, 80, (count, recipe.image_size // 16, recipe.image_size // 16, 3)
+    )
     pixels = coarse.repeat(16, axis=1).repeat(16, axis=2).astype(np.uint8)
     return ImageCache(pixels, tuple(str(i) for i in range(count)), "")
 
@@ -54,7 +58,9 @@ def model_of(recipe: Recipe) -> torch.nn.Module:
 
 
 def adam(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    return torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.Adam(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
 
 
 def plain(recipe: Recipe, cache: ImageCache) -> Step:
@@ -66,7 +72,11 @@ def plain(recipe: Recipe, cache: ImageCache) -> Step:
     def step() -> float:
         optimizer.zero_grad()
         maps = model(low)
-        tensors = {"low": low, "curve_maps": maps, "enhanced": enhance(low, maps, recipe.iterations)}
+        tensors = {
+            "low": low,
+            "curve_maps": maps,
+            "enhanced": enhance(low, maps, recipe.iterations),
+        }
         loss = torch.stack(list(loss_terms(recipe.losses, tensors).values())).sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip)
@@ -113,7 +123,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of {', '.join(VARIANTS)}; all unless told")
+    parser.add_argument(
+        "variants", nargs="*", metavar="VARIANT", help=f"of {', '.join(VARIANTS)}; all unless told"
+    )
     given = parser.parse_args()
     recipe = replace(load_recipe(RECIPE), batch=given.batch, image_size=given.size)
     names = given.variants or list(VARIANTS)
@@ -137,7 +149,9 @@ def main() -> None:
     for pipe in pipes.values():
         pipe.send(False)
     print(f"{provenance()['machine']}; torch {torch.__version__}, {given.threads} threads")
-    print(f"{recipe.model}, batch {recipe.batch} at {recipe.image_size}, best of {given.rounds} steps in turn\n")
+    print(
+        f"{recipe.model}, batch {recipe.batch} at {recipe.image_size}, best of {given.rounds} steps in turn\n"
+    )
     print("variant    images/s   ratio   processor s/step   ratio   first loss   last loss")
     first = names[0]
     for name in names:
@@ -149,7 +163,9 @@ def main() -> None:
         )
         change = abs(losses[name][-1] / losses[first][-1] - 1)
         if change > TOLERANCE:
-            raise SystemExit(f"the losses of {name} and {first} differ by {change:.2%}; at most {TOLERANCE:.0%} may")
+            raise SystemExit(
+                f"the losses of {name} and {first} differ by {change:.2%}; at most {TOLERANCE:.0%} may"
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What video costs and how it looks: flicker, noise, colour, time per frame and film, memory over a long film.
+"""What video costs and how it looks: flicker, noise, colour, time per frame and film, memory over a
+long film.
 
     python benchmarks/video.py flicker --data ../shared/data/video
     python benchmarks/video.py noise   --data ../shared/data/video
@@ -8,9 +9,10 @@
     python benchmarks/video.py encoder --data ../shared/data/video
     python benchmarks/video.py soak    --gigabytes 2
 
-Speeds are ratios of two things done in turn, in processor time too, since other work on the machine disturbs the
-clock. The dark clip with known truth is `bright-indoor.mp4`, darkened in linear light to a twelfth of its exposure,
-with shot noise of 2000 electrons full scale and 2.5 electrons of read noise, 8 bit, H.264 at crf 10.
+Speeds are ratios of two things done in turn, in processor time too, since other work on the machine
+disturbs the clock. The dark clip with known truth is `bright-indoor.mp4`, darkened in linear light
+to a twelfth of its exposure, with shot noise of 2000 electrons full scale and 2.5 electrons of read
+noise, 8 bit, H.264 at crf 10.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ from undim.enhancer import Denoise, Enhancer
 from undim.evaluation.clips import flicker
 from undim.measure.metrics import psnr
 from undim.pixels.curve import apply_curves, curve_steps
+from undim.pixels.jobs import Levels
 from undim.pixels.kernel import native_kernel
-from undim.pixels.yuv import Levels
 from undim.video import FrameEnhancer
 from undim.video.encoders import Encoding
 from undim.video.frames import Brightener, eight_bits, planes_of, rgb16
@@ -59,7 +61,9 @@ def darken(bright: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
 
     def encode(signal: np.ndarray) -> np.ndarray:
         x = np.clip(signal / ELECTRONS, 0, 1)
-        return np.rint(255 * np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)).astype(np.uint8)
+        return np.rint(
+            255 * np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
+        ).astype(np.uint8)
 
     return encode(electrons), encode(electrons + grain)
 
@@ -73,12 +77,18 @@ def write_dark(source: Path, target: Path, count: int, start: float = 0.0) -> Pa
 def write_small(source: Path, target: Path) -> Path:
     """The same film in 640 x 360."""
     frames = frames_of(source, 10**9)
-    return write(target, (frame.reformat(640, 360, "yuv420p", interpolation="AREA") for frame in frames), crf=16)
+    return write(
+        target,
+        (frame.reformat(640, 360, "yuv420p", interpolation="AREA") for frame in frames),
+        crf=16,
+    )
 
 
 def write(target: Path, frames: Iterator[av.VideoFrame], crf: int) -> Path:
     with av.open(target, "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"crf": str(crf), "preset": "veryfast"})
+        stream = container.add_stream(
+            "libx264", rate=30, options={"crf": str(crf), "preset": "veryfast"}
+        )
         for frame in frames:
             if not stream.codec_context.is_open:
                 stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
@@ -98,18 +108,26 @@ def measure_flicker(data: Path, model: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         clips = {
-            "indoor, darkened, 0 to 5 s": write_dark(data / "bright-indoor.mp4", work / "a.mp4", 150),
-            "indoor, darkened, 10 to 15 s": write_dark(data / "bright-indoor.mp4", work / "b.mp4", 150, 10.0),
+            "indoor, darkened, 0 to 5 s": write_dark(
+                data / "bright-indoor.mp4", work / "a.mp4", 150
+            ),
+            "indoor, darkened, 10 to 15 s": write_dark(
+                data / "bright-indoor.mp4", work / "b.mp4", 150, 10.0
+            ),
             "night-1080p-h264": data / "night-1080p-h264.mp4",
             "dusk-1080p-hevc": data / "dusk-1080p-hevc.mp4",
         }
-        print(f"{'flicker in levels (percent)':<32}{'input':>18}{'frame by frame':>18}{'smoothed':>18}")
+        print(
+            f"{'flicker in levels (percent)':<32}{'input':>18}{'frame by frame':>18}{'smoothed':>18}"
+        )
         for name, clip in clips.items():
             means = [brightness(clip)]
             for smooth in (False, True):
                 encoding = Encoding(codec="h264", crf=14, preset="veryfast")
                 out = work / f"{clip.stem}-{smooth}.mp4"
-                enhance_video(clip, out, enhancer=enhancer, smooth=smooth, denoise="off", encoding=encoding)
+                enhance_video(
+                    clip, out, enhancer=enhancer, smooth=smooth, denoise="off", encoding=encoding
+                )
                 means.append(brightness(out))
             cells = [f"{flicker(m):.4f} ({flicker(100 * np.log(m)):.3f})" for m in means]
             print(f"{name:<32}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
@@ -117,13 +135,17 @@ def measure_flicker(data: Path, model: str) -> None:
 
 def in_yuv(rgb: np.ndarray, index: int = 0) -> av.VideoFrame:
     """RGB (H, W, 3) uint8 as a frame of 8 bits, 4:2:0, the `index`th of thirty a second."""
-    frame = av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv420p", interpolation="AREA")
+    frame = av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(
+        format="yuv420p", interpolation="AREA"
+    )
     frame.pts, frame.time_base = index, Fraction(1, 30)
     return frame
 
 
 def measure_noise(data: Path, model: str) -> None:
-    """PSNR per frame of the brightened noisy clip against the brightened clean one, same maps, and to the truth."""
+    """PSNR per frame of the brightened noisy clip against the brightened clean one, same maps, and
+    to the truth.
+    """
     enhancer, rng = Enhancer(model), np.random.default_rng(0)
     bright = [eight_bits(rgb16(frame)) for frame in frames_of(data / "bright-indoor.mp4", 40, 10.0)]
     pairs = [darken(frame, rng) for frame in bright]
@@ -138,7 +160,9 @@ def measure_noise(data: Path, model: str) -> None:
     noisy, clean = [noisy for _, noisy in pairs], [clean for clean, _ in pairs]
     wanted = film(clean, "off")
     alone = [enhancer(eight_bits(rgb16(in_yuv(frame))), denoise=0.25) for frame in noisy]
-    results = {f"video --denoise {denoise}": film(noisy, denoise) for denoise in ("off", "auto", 0.25, 1.0)}
+    results = {
+        f"video --denoise {denoise}": film(noisy, denoise) for denoise in ("off", "auto", 0.25, 1.0)
+    }
     for name, got in {**results, "each frame alone, filter 0.25": alone}.items():
         rows[name] = [
             (psnr(g, w, data_range=255), psnr(g, t, data_range=255))
@@ -151,7 +175,9 @@ def measure_noise(data: Path, model: str) -> None:
 
 
 class OneCurve(FrameEnhancer):
-    """The same maps for every frame, and the choice whether planes of YUV are brightened where they are."""
+    """The same maps for every frame, and the choice whether planes of YUV are brightened where they
+    are.
+    """
 
     def __init__(self, enhancer: Enhancer, maps: np.ndarray, takes_yuv: bool) -> None:
         super().__init__(enhancer, denoise="off")
@@ -166,9 +192,13 @@ class OneCurve(FrameEnhancer):
 
 
 def measure_colour(data: Path, model: str) -> None:
-    """In 4:2:0 of 10 bits, in YUV and by way of RGB, against what was brightened in 4:4:4 before it was halved."""
+    """In 4:2:0 of 10 bits, in YUV and by way of RGB, against what was brightened in 4:4:4 before it
+    was halved.
+    """
     enhancer, rng = Enhancer(model), np.random.default_rng(0)
-    matrix = np.array([[0.2126, 0.7152, 0.0722], [-0.114572, -0.385428, 0.5], [0.5, -0.454153, -0.045847]])
+    matrix = np.array(
+        [[0.2126, 0.7152, 0.0722], [-0.114572, -0.385428, 0.5], [0.5, -0.454153, -0.045847]]
+    )
 
     def in_420(rgb: np.ndarray) -> list[np.ndarray]:
         yuv = rgb @ matrix.T * [876, 896, 896] + [64, 512, 512]
@@ -186,17 +216,26 @@ def measure_colour(data: Path, model: str) -> None:
     print(f"{'PSNR in dB of luma, chroma':<32}{'in YUV':>18}{'by way of RGB':>18}")
     for name, rgb in pictures.items():
         maps = enhancer.curve_maps(rgb.astype(np.float32))
-        wanted = in_420(apply_curves(rgb.astype(np.float32), maps, iterations=enhancer.info.iterations))
+        wanted = in_420(
+            apply_curves(rgb.astype(np.float32), maps, iterations=enhancer.info.iterations)
+        )
         cells = []
         for takes_yuv in (True, False):
             frame = av.VideoFrame(960, 540, "yuv420p10le")
             for plane, samples in zip(planes_of(frame), in_420(rgb), strict=True):
                 plane[...] = np.rint(samples)
-            frame.pts, frame.time_base, frame.colorspace, frame.color_range = 0, Fraction(1, 30), 1, 1
+            frame.pts, frame.time_base, frame.colorspace, frame.color_range = (
+                0,
+                Fraction(1, 30),
+                1,
+                1,
+            )
             brighten = Brightener(OneCurve(enhancer, maps, takes_yuv))
             got = planes_of(brighten(frame, size=(960, 540), format="yuv420p10le"))
             squares = [np.mean((g - w) ** 2) for g, w in zip(got, wanted, strict=True)]
-            luma, chroma = (10 * np.log10(876**2 / square) for square in (squares[0], np.mean(squares[1:])))
+            luma, chroma = (
+                10 * np.log10(876**2 / square) for square in (squares[0], np.mean(squares[1:]))
+            )
             cells.append(f"{luma:.1f}, {chroma:.1f}")
         print(f"{name:<32}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
 
@@ -208,9 +247,11 @@ def grainy(frame: av.VideoFrame) -> np.ndarray:
 
 
 def in_turn(times: int, *works: Callable[[], object]) -> np.ndarray:
-    """Processor time and time on the clock, in seconds, of each work in each round: (times, works, 2).
+    """Processor time and time on the clock, in seconds, of each work in each round: (times, works,
+    2).
 
-    Each round begins one work later than the one before: what comes first, or after what, is worth 5 percent here.
+    Each round begins one work later than the one before: what comes first, or after what, is worth
+    5 percent here.
     """
     spent = np.empty((times, len(works), 2))
     for start, measured in enumerate(spent):
@@ -224,7 +265,9 @@ def in_turn(times: int, *works: Callable[[], object]) -> np.ndarray:
 def measure_speed(data: Path, model: str) -> None:
     """Processor time is that of all threads; on two free cores the clock shows half of it."""
     enhancer, clip = Enhancer(model), data / "night-1080p-h264.mp4"
-    frames = [grainy(frame) for frame in frames_of(clip, 16)]  # else there would be nothing to average
+    frames = [
+        grainy(frame) for frame in frames_of(clip, 16)
+    ]  # else there would be nothing to average
     for denoise in ("off", "auto", 0.25):
         brightener = Brightener(FrameEnhancer(enhancer, denoise=denoise))
         spent = []
@@ -234,20 +277,35 @@ def measure_speed(data: Path, model: str) -> None:
             brightener(frame, size=(1920, 1080), format="yuv420p")
             spent.append((1e3 * (time.process_time() - used), 1e3 * (time.perf_counter() - begun)))
         (cpu, clock), (least, fastest) = np.percentile(spent, 25, axis=0), np.min(spent, axis=0)
-        print(f"1080p frame, --denoise {denoise}: processor {cpu:.1f} ms, clock {clock:.1f} ms (lower quartile);")
+        print(
+            f"1080p frame, --denoise {denoise}: processor {cpu:.1f} ms, clock {clock:.1f} ms (lower quartile);"
+        )
         print(f"    at least {least:.1f} ms and {fastest:.1f} ms", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for path in (clip, write_small(clip, Path(folder) / "night-360p.mp4"), data / "bright-indoor.mp4"):
+        for path in (
+            clip,
+            write_small(clip, Path(folder) / "night-360p.mp4"),
+            data / "bright-indoor.mp4",
+        ):
             measure_transcode(path, model)
 
 
 def measure_transcode(clip: Path, model: str) -> None:
-    """Ratios to the same transcode in a plain loop, of the first two seconds of 1080p or twelve of less."""
+    """Ratios to the same transcode in a plain loop, of the first two seconds of 1080p or twelve of
+    less.
+    """
     enhancer, end = Enhancer(model), 2.0 if Source(clip).video.height >= 1080 else 12.0
     for preset in ("medium", "veryfast"):
         with tempfile.TemporaryDirectory() as folder:
-            plain, bright, again, same = (Path(folder) / f"{name}.mp4" for name in ("plain", "bright", "again", "same"))
-            given = {"enhancer": enhancer, "encoding": Encoding(preset=preset), "end": end, "overwrite": True}
+            plain, bright, again, same = (
+                Path(folder) / f"{name}.mp4" for name in ("plain", "bright", "again", "same")
+            )
+            given = {
+                "enhancer": enhancer,
+                "encoding": Encoding(preset=preset),
+                "end": end,
+                "overwrite": True,
+            }
             convert = partial(enhance_video, clip, bright, **given)
             frames = convert().frames
             works = {
@@ -257,24 +315,38 @@ def measure_transcode(clip: Path, model: str) -> None:
                 "undim": convert,
             }
             spent = in_turn(8, *works.values())
-        medians, ratios = np.median(1e3 * spent / frames, axis=0), np.median(spent / spent[:, :1], axis=0)
-        print(f"transcode of {clip.name}, {preset}: processor and clock, ms per frame; ratios to the dark clip;")
+        medians, ratios = (
+            np.median(1e3 * spent / frames, axis=0),
+            np.median(spent / spent[:, :1], axis=0),
+        )
+        print(
+            f"transcode of {clip.name}, {preset}: processor and clock, ms per frame; ratios to the dark clip;"
+        )
         print("    medians of 8 rounds")
         for name, (cpu, clock), (of_cpu, of_clock) in zip(works, medians, ratios, strict=True):
-            print(f"    {name:<18} {cpu:6.1f} {clock:6.1f} {of_cpu:5.2f} {of_clock:5.2f}", flush=True)
+            print(
+                f"    {name:<18} {cpu:6.1f} {clock:6.1f} {of_cpu:5.2f} {of_clock:5.2f}", flush=True
+            )
 
 
 def measure_walk() -> None:
-    """Eight steps of the curve alone on one core, with each instruction set; in integers on 8 bits where it can."""
+    """Eight steps of the curve alone on one core, with each instruction set; in integers on 8 bits
+    where it can.
+    """
     native, rng = native_kernel(), np.random.default_rng(0)
     assert native, "there is no kernel here"
     maps = {"maps that vary": (8, 36, 64), "that do not": (8, 1, 1)}
     for depth in (8, 10):
         levels, dtype = Levels.of(depth, full=False), np.uint8 if depth == 8 else np.uint16
-        planes = [rng.integers(0, 2**depth, shape).astype(dtype) for shape in ((1080, 1920), (540, 960), (540, 960))]
+        planes = [
+            rng.integers(0, 2**depth, shape).astype(dtype)
+            for shape in ((1080, 1920), (540, 960), (540, 960))
+        ]
         out = [plane.copy() for plane in planes]
         for name, shape in maps.items():
-            steps = curve_steps(rng.uniform(0, 0.5, shape).astype(np.float32), iterations=8, strength=1)
+            steps = curve_steps(
+                rng.uniform(0, 0.5, shape).astype(np.float32), iterations=8, strength=1
+            )
             given = planes, levels, out, levels, (0.2126, 0.0722), steps, 8, 1
             sets = native.instruction_sets()
             works = [partial(native.brighten_yuv, *given, each) for each in sets]
@@ -284,7 +356,9 @@ def measure_walk() -> None:
 
 
 def measure_encoder(data: Path, model: str) -> None:
-    """What brightness itself costs the encoder: frames in memory, before and after, nothing but encoded."""
+    """What brightness itself costs the encoder: frames in memory, before and after, nothing but
+    encoded.
+    """
     brighten = Brightener(FrameEnhancer(Enhancer(model)))
     size, clip = (1920, 1080), data / "night-1080p-h264.mp4"
     dark = list(frames_of(clip, 48))
@@ -293,8 +367,13 @@ def measure_encoder(data: Path, model: str) -> None:
         works = partial(encode, dark, preset), partial(encode, bright, preset)
         before, after = in_turn(4, *works)[..., 0].min(axis=0)
         more = encode(bright, preset) / encode(dark, preset)
-        print(f"encoder alone, {preset}: {1e3 * before / 48:.1f} ms of processor time per dark frame,", flush=True)
-        print(f"    {1e3 * after / 48:.1f} per bright one: {after / before:.2f} times; {more:.2f} times the bytes")
+        print(
+            f"encoder alone, {preset}: {1e3 * before / 48:.1f} ms of processor time per dark frame,",
+            flush=True,
+        )
+        print(
+            f"    {1e3 * after / 48:.1f} per bright one: {after / before:.2f} times; {more:.2f} times the bytes"
+        )
 
 
 def encode(frames: list[av.VideoFrame], preset: str) -> int:
@@ -315,7 +394,9 @@ def transcode(source: Path, target: Path, preset: str, end: float) -> None:
     with av.open(source) as reader, av.open(target, "w") as writer:
         video = reader.streams.video[0]
         video.thread_type = "AUTO"
-        stream = writer.add_stream("libx264", rate=video.average_rate, options={"preset": preset, "crf": "20"})
+        stream = writer.add_stream(
+            "libx264", rate=video.average_rate, options={"preset": preset, "crf": "20"}
+        )
         stream.width, stream.height, stream.thread_type = video.width, video.height, "AUTO"
         for frame in reader.decode(video):
             if frame.time >= end:
@@ -326,7 +407,9 @@ def transcode(source: Path, target: Path, preset: str, end: float) -> None:
 
 
 def soak(gigabytes: float, model: str) -> None:
-    """A long dark film of that much raw picture data through the whole pipeline; the process's memory as it goes."""
+    """A long dark film of that much raw picture data through the whole pipeline; the process's
+    memory as it goes.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "long.mp4", Path(folder) / "bright.mp4"
         seconds = int(gigabytes * 1e9 / (320 * 180 * 1.5 * 25))
@@ -341,7 +424,17 @@ def soak(gigabytes: float, model: str) -> None:
             "-f",
             "lavfi",
         ]
-        make += ["-i", f"sine=440:d={seconds}", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", source]
+        make += [
+            "-i",
+            f"sine=440:d={seconds}",
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-c:a",
+            "aac",
+            source,
+        ]
         subprocess.run(make, check=True)
         page, samples = resource.getpagesize(), []
 
@@ -354,12 +447,18 @@ def soak(gigabytes: float, model: str) -> None:
         report = enhance_video(source, target, enhancer=Enhancer(model), progress=progress,
                                encoding=Encoding(preset="ultrafast"))  # fmt: skip
         settled = [megabytes for done, megabytes in samples if done > report.frames / 10]
-        print(f"{report.frames} frames; memory after the first tenth: {min(settled):.0f} to {max(settled):.0f} MB")
+        print(
+            f"{report.frames} frames; memory after the first tenth: {min(settled):.0f} to {max(settled):.0f} MB"
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["flicker", "noise", "colour", "speed", "walk", "encoder", "soak"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "what", choices=["flicker", "noise", "colour", "speed", "walk", "encoder", "soak"]
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/video"))
     parser.add_argument("--model", default="undim")
     parser.add_argument("--gigabytes", type=float, default=2.0)

@@ -1,11 +1,13 @@
 """Make assets/night-coffee.jpg, the dark photograph of `make demo`, from a public-domain picture.
 
-The picture is `skimage.data.coffee()`, CC0 by its photographer Rachel Michetti, in scikit-image's wheel.
-It is darkened as a camera would have seen the scene in a thirtieth of the light, in linear light:
+The picture is `skimage.data.coffee()`, CC0 by its photographer Rachel Michetti, in scikit-image's
+wheel. It is darkened as a camera would have seen the scene in a thirtieth of the light, in linear
+light:
 
     electrons = Poisson(FULL_WELL * EXPOSURE * linear) + Normal(0, READ_NOISE)
 
-and then goes through sRGB's tone curve, 8 bits and JPEG. Run: python scripts/make_demo_photo.py [OUT.jpg]
+and then goes through sRGB's tone curve, 8 bits and JPEG. Run: python scripts/make_demo_photo.py
+[OUT.jpg]
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python scripts/results.py ../shared/data/lol-v1
 
-Runs lie in results/<recipe>/ as `undim train` left them. The test set is the recipe's: eval15, or a slice of the
-training pairs in numeric order. Curve maps are estimated at full size, as the published code does.
+Runs lie in results/<recipe>/ as `undim train` left them. The test set is the recipe's: eval15, or a
+slice of the training pairs in numeric order. Curve maps are estimated at full size, as the
+published code does.
 """
 
 from __future__ import annotations
@@ -29,14 +30,18 @@ def test_items(recipe: Recipe, lol: Path) -> list[Item]:
         return find_items(lol / "eval15")
     found = re.fullmatch(r"our485\[(\d+):(\d+)\]", recipe.test)
     if found is None:
-        raise SystemExit(f"{recipe.name}: test = {recipe.test!r}, expected 'eval15' or 'our485[a:b]'")
+        raise SystemExit(
+            f"{recipe.name}: test = {recipe.test!r}, expected 'eval15' or 'our485[a:b]'"
+        )
     return find_items(lol / "our485-256")[int(found[1]) : int(found[2])]
 
 
 def row(run: Path, lol: Path) -> str:
     """One line of the table."""
     recipe = load_recipe(run / "recipe.toml")
-    methods = baseline_methods(["input"]) | model_methods([str(run / "model.onnx")], maps="full", denoise="off")
+    methods = baseline_methods(["input"]) | model_methods(
+        [str(run / "model.onnx")], maps="full", denoise="off"
+    )
     evaluation = evaluate(test_items(recipe, lol), methods, wrapped=True)
     score = {
         (method, metric): evaluation.estimate(method, metric).mean
@@ -46,7 +51,9 @@ def row(run: Path, lol: Path) -> str:
     with (run / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     last = {r["split"]: r for r in rows}
-    losses = " / ".join(f"{float(last[split]['loss']):.3f}" for split in ("train", "val") if split in last)
+    losses = " / ".join(
+        f"{float(last[split]['loss']):.3f}" for split in ("train", "val") if split in last
+    )
     hours = sum(float(r["seconds"]) for r in rows) / 3600
     reported = recipe.expected.get("reported_psnr")
     name = recipe.name

@@ -1,6 +1,8 @@
-"""Build the native kernel with the address and undefined-behaviour sanitizers and run its tests over it.
+"""Build the native kernel with the address and undefined-behaviour sanitizers and run its tests
+over it.
 
-For GCC on Linux. Run: make sanitize. An error of either kind aborts with a report and a non-zero exit.
+For GCC on Linux. Run: make sanitize. An error of either kind aborts with a report and a non-zero
+exit.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "sanitize"
 TESTS = [f"test_{name}.py" for name in ("kernel", "curve", "filter", "yuv", "average")]
 
-# The interpreter itself is not sanitized: the runtime comes first, and what Python never frees is not reported.
+# The interpreter itself is not sanitized: the runtime comes first, and what Python never frees is
+# not reported.
 OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:strict_string_checks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -39,9 +42,18 @@ def build() -> None:
         "Python_EXECUTABLE": sys.executable,
         "nanobind_DIR": nanobind.cmake_dir(),
     }
-    configure = ["cmake", "-S", ROOT, "-B", BUILD, *(f"-D{name}={value}" for name, value in definitions.items())]
+    configure = [
+        "cmake",
+        "-S",
+        ROOT,
+        "-B",
+        BUILD,
+        *(f"-D{name}={value}" for name, value in definitions.items()),
+    ]
     subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", BUILD, "--parallel", "2"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["cmake", "--build", BUILD, "--parallel", "2"], check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def runtime(name: str) -> str:
@@ -55,7 +67,9 @@ def main() -> int:
     preload = os.pathsep.join(map(runtime, ("libasan.so", "libubsan.so", "libstdc++.so.6")))
     environment = os.environ | OPTIONS | {"LD_PRELOAD": preload}
     tests = [ROOT / "tests" / "pixels" / name for name in TESTS]
-    return subprocess.run([sys.executable, "-c", INSIDE, BUILD, *tests], env=environment, check=False).returncode
+    return subprocess.run(
+        [sys.executable, "-c", INSIDE, BUILD, *tests], env=environment, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""How many stops a camera's dark pictures lie below clean photographs: `darkening.stops` for a recipe that knows it.
+"""How many stops a camera's dark pictures lie below clean photographs: `darkening.stops` for a
+recipe that knows it.
 
     D=../shared/data
     python scripts/stops.py --dark $D/lol-v1/our485-256/low --clean $D/cc0/bright $D/kodak24
 
-With m the log2 of a picture's mean linear light, mean(m clean) - mean(m dark) stops are missing on average, with the
-variance that is left of the dark pictures' once the scenes' own is taken off; the range is uniform with that mean and
-variance. Only the dark pictures are looked at, no references of theirs.
+With m the log2 of a picture's mean linear light, mean(m clean) - mean(m dark) stops are missing on
+average, with the variance that is left of the dark pictures' once the scenes' own is taken off; the
+range is uniform with that mean and variance. Only the dark pictures are looked at, no references of
+theirs.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ def log_light(folders: list[Path], crops: int) -> Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dark", type=Path, nargs="+", required=True)
     parser.add_argument("--clean", type=Path, nargs="+", required=True)
     given = parser.parse_args()
@@ -39,7 +43,9 @@ def main() -> None:
     missing = float(clean.mean() - dark.mean())
     spread = max(float(dark.var() - clean.var()), 0) ** 0.5
     for name, light in (("clean", clean), ("dark", dark)):
-        print(f"{name}: {len(light)} pictures or crops, log2 of light {light.mean():.2f}, deviation {light.std():.2f}")
+        print(
+            f"{name}: {len(light)} pictures or crops, log2 of light {light.mean():.2f}, deviation {light.std():.2f}"
+        )
     print(f"{missing:.2f} stops on average, deviation {spread:.2f}: stops = ", end="")
     print([round(missing + side * 3**0.5 * spread, 1) for side in (-1, 1)])
 

@@ -1,5 +1,5 @@
-"""Goes through the Dockerfile's steps without Docker, as far as that can be done: its context, its installation into
-a fresh environment, its entry point, its health check.
+"""Goes through the Dockerfile's steps without Docker, as far as that can be done: its context, its
+installation into a fresh environment, its entry point, its health check.
 
     python scripts/try_dockerfile.py
 
@@ -30,13 +30,23 @@ def main() -> None:
         copy_context(text, context)
         (install,) = re.findall(r"^RUN (python -m venv .*)$", text, re.M)
         run(install.replace("python", sys.executable, 1).replace("/opt/undim", str(venv)), context)
-        environment = os.environ | {"PATH": f"{venv}/bin:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
-        (health,), (entry,) = (re.findall(rf"{word} (\[.*\])$", text, re.M) for word in ("CMD", "^ENTRYPOINT"))
+        environment = os.environ | {
+            "PATH": f"{venv}/bin:{os.environ['PATH']}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        (health,), (entry,) = (
+            re.findall(rf"{word} (\[.*\])$", text, re.M) for word in ("CMD", "^ENTRYPOINT")
+        )
         server = subprocess.Popen(json.loads(entry), env=environment, cwd=folder)
         try:
             for _ in range(60):
                 time.sleep(1)
-                if subprocess.run(json.loads(health), env=environment, capture_output=True).returncode == 0:
+                if (
+                    subprocess.run(
+                        json.loads(health), env=environment, capture_output=True
+                    ).returncode
+                    == 0
+                ):
                     break
             else:
                 sys.exit("the health check never passed")
@@ -49,8 +59,14 @@ def main() -> None:
 
 def copy_context(text: str, context: Path) -> None:
     """What COPY takes, which must be what .dockerignore lets through."""
-    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
-    wanted = {name for step in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.M) for name in step.split()}
+    allowed = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")
+    }
+    wanted = {
+        name
+        for step in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.M)
+        for name in step.split()
+    }
     if wanted != allowed:
         sys.exit(f"COPY takes {sorted(wanted)}, .dockerignore lets through {sorted(allowed)}")
     for name in wanted:

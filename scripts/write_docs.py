@@ -1,4 +1,5 @@
-"""Write what the pages say about the package from the package itself: `make docs`. A test fails while they are stale.
+"""Write what the pages say about the package from the package itself: `make docs`. A test fails
+while they are stale.
 
 docs/cli.md           the help of every verb
 README.md             the table of models and that of rooms, each between two comments that name it
@@ -29,7 +30,9 @@ Exit codes: 0 all done; 1 something failed, and stderr says what; 2 wrong usage.
 
 def helps(command: click.Command, name: str, parent: click.Context | None = None) -> list[str]:
     """The help of a command and of all its verbs, as sections of Markdown."""
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=110, **command.context_settings)
+    context = click.Context(
+        command, info_name=name, parent=parent, terminal_width=110, **command.context_settings
+    )
     sections = [f"## {context.command_path}\n\n```\n{command.get_help(context)}\n```\n"]
     if isinstance(command, click.Group):
         for verb in command.list_commands(context):
@@ -40,11 +43,20 @@ def helps(command: click.Command, name: str, parent: click.Context | None = None
 
 
 def models_table() -> str:
-    rows = ["| model | parameters | learned from | licence | eval15 PSNR | SSIM |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| model | parameters | learned from | licence | eval15 PSNR | SSIM |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, model in MODELS.items():
-        score = f"{model.psnr:.2f} dB | {model.ssim:.3f}" if model.psnr is not None else "not measured |"
+        score = (
+            f"{model.psnr:.2f} dB | {model.ssim:.3f}"
+            if model.psnr is not None
+            else "not measured |"
+        )
         mark = " (default)" if name == DEFAULT else ""
-        rows.append(f"| `{name}`{mark} | {model.parameters:,} | {model.training_data} | {model.licence} | {score} |")
+        rows.append(
+            f"| `{name}`{mark} | {model.parameters:,} | {model.training_data} | {model.licence} | {score} |"
+        )
     return "\n".join(rows)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,23 @@ def shared() -> Path:
     if not _SHARED.is_dir():
         pytest.skip(f"the shared data folder is absent: {_SHARED}")
     return _SHARED
+
+
+@pytest.fixture(params=["native", "reference"])
+def each_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The compiled kernel, then its NumPy reference, as everything that is called will use it."""
+    from undim.pixels.kernel import kernel
+
+    if request.param == "native":
+        pytest.importorskip("undim.pixels._native", reason="the native kernel was not built")
+    else:
+        monkeypatch.setitem(sys.modules, "undim.pixels._native", None)
+    kernel.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        kernel()
+    yield
+    kernel.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
-"""What the pages say is true: their Python runs, their commands exist, their tables are the package's own."""
+"""What the pages say is true: their Python runs, their commands exist, their tables are the
+package's own.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
 SNIPPETS = [
@@ -84,7 +88,9 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def test_the_bundled_photograph_is_what_its_script_makes(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = pytest.importorskip("skimage.data", reason="scikit-image carries the picture it is made from")
+    data = pytest.importorskip(
+        "skimage.data", reason="scikit-image carries the picture it is made from"
+    )
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     script = importlib.import_module("make_demo_photo")
     made = script.darken(data.coffee()).astype(int)

@@ -21,7 +21,7 @@ from undim.enhancer import Enhancer
 from undim.errors import InputError, OutputError
 from undim.model import tiles
 from undim.pixels.boxes import thumbnail
-from undim.pixels.curve import MAXIMUM
+from undim.pixels.samples import MAXIMUM
 
 DTYPES = [np.uint8, np.uint16, np.float32]
 
@@ -44,7 +44,9 @@ def jpeg(image: np.ndarray) -> bytes:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("maps", [None, 16, "full"])
-def test_an_array_comes_back_brighter_and_of_its_dtype(tmp_path: Path, dtype: type, maps: object) -> None:
+def test_an_array_comes_back_brighter_and_of_its_dtype(
+    tmp_path: Path, dtype: type, maps: object
+) -> None:
     image = dark(dtype=dtype)
     bright = Enhancer(write_model(tmp_path / "m.onnx"), maps=maps)(image)
     assert bright.dtype == image.dtype
@@ -72,7 +74,9 @@ def test_strength_is_monotone_and_clips_no_highlight(enhancer: Enhancer, dtype: 
     assert (results[-1] < MAXIMUM[image.dtype]).all()
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 400), (400, 1), (7, 3), (64, 64), (65, 200)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (1, 400), (400, 1), (7, 3), (64, 64), (65, 200)]
+)
 def test_every_size_works(enhancer: Enhancer, height: int, width: int) -> None:
     assert enhancer(dark(height, width)).shape == (height, width, 3)
 
@@ -102,7 +106,9 @@ def test_the_input_is_not_changed(enhancer: Enhancer) -> None:
         (np.full((4, 4, 3), 200, np.float32), "200"),
     ],
 )
-def test_arrays_that_are_no_image_are_refused(enhancer: Enhancer, image: np.ndarray, words: str) -> None:
+def test_arrays_that_are_no_image_are_refused(
+    enhancer: Enhancer, image: np.ndarray, words: str
+) -> None:
     for use in (enhancer, enhancer.curve_maps):
         with pytest.raises(InputError, match=words):
             use(image)
@@ -113,23 +119,37 @@ def test_auto_filters_the_noise_of_a_dark_picture(enhancer: Enhancer) -> None:
     assert enhancer(noisy).std() < 0.5 * enhancer(noisy, denoise="off").std()
 
 
-def test_auto_leaves_a_picture_alone_that_has_no_noise_or_is_hardly_brightened(enhancer: Enhancer) -> None:
-    ramp = np.linspace(0.02, 0.3, 128, dtype=np.float32)[:, None, None] * np.ones((1, 128, 3), np.float32)
+def test_auto_leaves_a_picture_alone_that_has_no_noise_or_is_hardly_brightened(
+    enhancer: Enhancer,
+) -> None:
+    ramp = np.linspace(0.02, 0.3, 128, dtype=np.float32)[:, None, None] * np.ones(
+        (1, 128, 3), np.float32
+    )
     np.testing.assert_array_equal(enhancer(ramp), enhancer(ramp, denoise="off"))
     noisy = np.random.default_rng(0).normal(0.5, 0.003, (128, 128, 3)).astype(np.float32)
-    np.testing.assert_array_equal(enhancer(noisy, strength=1e-3), enhancer(noisy, strength=1e-3, denoise="off"))
+    np.testing.assert_array_equal(
+        enhancer(noisy, strength=1e-3), enhancer(noisy, strength=1e-3, denoise="off")
+    )
 
 
 def test_a_filter_too_weak_to_matter_is_none(enhancer: Enhancer) -> None:
     image = dark()
     np.testing.assert_array_equal(enhancer(image, denoise=1e-45), enhancer(image, denoise="off"))
-    np.testing.assert_array_equal(enhancer(image, denoise=np.float32(0.5)), enhancer(image, denoise=0.5))
+    np.testing.assert_array_equal(
+        enhancer(image, denoise=np.float32(0.5)), enhancer(image, denoise=0.5)
+    )
     assert (enhancer(image, denoise=0.1) != enhancer(image, denoise="off")).any()
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"strength": -0.1}, {"strength": 2}, {"denoise": 1.1}, {"denoise": "much"}, {"denoise": "much", "strength": 0}],
+    [
+        {"strength": -0.1},
+        {"strength": 2},
+        {"denoise": 1.1},
+        {"denoise": "much"},
+        {"denoise": "much", "strength": 0},
+    ],
 )
 def test_arguments_out_of_range_are_refused(enhancer: Enhancer, wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="expected"):
@@ -167,7 +187,11 @@ def test_a_pil_image_that_cannot_hold_the_result(enhancer: Enhancer, mode: str, 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "I;16"])
 def test_a_pil_image_keeps_its_mode(enhancer: Enhancer, mode: str) -> None:
-    image = Image.fromarray(dark(dtype=np.uint16)[..., 0]) if mode == "I;16" else Image.fromarray(dark()).convert(mode)
+    image = (
+        Image.fromarray(dark(dtype=np.uint16)[..., 0])
+        if mode == "I;16"
+        else Image.fromarray(dark()).convert(mode)
+    )
     image.info["icc_profile"] = b"profile"
     bright = enhancer(image)
     assert (bright.mode, bright.size) == (mode, image.size)
@@ -217,8 +241,12 @@ def test_the_module_function_knows_a_relative_path_by_where_it_leads(
     assert (results[0] != results[1]).any()
 
 
-def test_convention_a_halo_of_7_px_reproduces_the_untiled_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A net as deep as DCE-Net, in tiles with a halo of 7 px: the maps of the whole. 6 px are not enough."""
+def test_convention_a_halo_of_7_px_reproduces_the_untiled_maps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A net as deep as DCE-Net, in tiles with a halo of 7 px: the maps of the whole. 6 px are not
+    enough.
+    """
     model = write_model(tmp_path / "m.onnx", depth=7, metadata=METADATA | {"model": "DCENet"})
     full = Enhancer(model, maps="full")
     image = dark(70, 101)
@@ -231,7 +259,9 @@ def test_convention_a_halo_of_7_px_reproduces_the_untiled_maps(tmp_path: Path, m
     assert np.abs(full.curve_maps(image) - whole).max() > 1e-5
 
 
-def test_a_net_that_may_see_the_whole_picture_is_not_tiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_net_that_may_see_the_whole_picture_is_not_tiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     full = Enhancer(write_model(tmp_path / "m.onnx", depth=7), maps="full")
     image = dark(70, 101)
     whole = full.curve_maps(image)

@@ -52,9 +52,13 @@ def room(module: str) -> str:
 
 
 def read(folder: Path) -> dict[str, set[str]]:
-    """Module -> the modules of undim it imports, for every file of a package folder that stands for undim."""
+    """Module -> the modules of undim it imports, for every file of a package folder that stands for
+    undim.
+    """
     files = {
-        ".".join(("undim", *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__"): path
+        ".".join(("undim", *path.relative_to(folder).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        ): path
         for path in folder.rglob("*.py")
     }
     return {module: imports_of(path, module, set(files)) for module, path in sorted(files.items())}
@@ -98,11 +102,27 @@ def test_there_are_no_cycles() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "words"),
     [
-        ("pixels/curve.py", "from undim.enhancer import Enhancer", "undim.pixels.curve imports undim.enhancer"),
+        (
+            "pixels/curve.py",
+            "from undim.enhancer import Enhancer",
+            "undim.pixels.curve imports undim.enhancer",
+        ),
         ("measure/metrics.py", "import undim.cli", "undim.measure.metrics imports undim.cli"),
-        ("images/decode.py", "from ..model.runtime import devices", "undim.images.decode imports undim.model.runtime"),
-        ("errors.py", "def f():\n    from .pixels import curve", "undim.errors imports undim.pixels.curve"),
-        ("video/stream.py", "from undim.training import loop", "undim.video.stream imports undim.training"),
+        (
+            "images/decode.py",
+            "from ..model.runtime import devices",
+            "undim.images.decode imports undim.model.runtime",
+        ),
+        (
+            "errors.py",
+            "def f():\n    from .pixels import curve",
+            "undim.errors imports undim.pixels.curve",
+        ),
+        (
+            "video/stream.py",
+            "from undim.training import loop",
+            "undim.video.stream imports undim.training",
+        ),
     ],
 )
 def test_the_direction_test_can_fail(tmp_path: Path, file: str, line: str, words: str) -> None:
@@ -135,7 +155,11 @@ def test_the_cycle_test_can_fail(tmp_path: Path) -> None:
 def loaded_by(code: str) -> set[str]:
     """The top-level modules in memory after some code ran in a fresh interpreter."""
     run = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"],
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})",
+        ],
         capture_output=True,
         text=True,
         check=True,

@@ -3,7 +3,8 @@
     import undim
     undim.enhance("night.jpg")                      # -> Path of night.undim.jpg
     bright = undim.enhance(array, strength=0.8)     # the type that goes in comes out
-    enhancer = undim.Enhancer(); enhancer(frame)    # keep one for many pictures; threads may share it
+    # keep one for many pictures; threads may share it
+    enhancer = undim.Enhancer(); enhancer(frame)
 
 Names are resolved on first use, so that `import undim` itself loads neither NumPy nor ONNX Runtime.
 """
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Since 1.29 ONNX Runtime reports every session to its maker, with an identifier that it leaves on the disk, unless this
-# is set before its import. What undim is used on is nobody's business.
+# Since 1.29 ONNX Runtime reports every session to its maker, with an identifier that it leaves on
+# the disk, unless this is set before its import. What undim is used on is nobody's business.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # public name -> module, and what of it; None is the module itself

@@ -1,7 +1,7 @@
 """How fast undim is on this machine, and how much memory it takes.
 
-What is compared is run in turn in one process, and the best of several rounds counts, so that whatever else the
-machine does disturbs both alike: the ratios are worth more than the times.
+What is compared is run in turn in one process, and the best of several rounds counts, so that
+whatever else the machine does disturbs both alike: the ratios are worth more than the times.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def dim_scene(megapixels: float) -> NDArray[np.uint8]:
 
 
 def stages(enhancer: Enhancer, megapixels: float, *, rounds: int = 7) -> dict[str, float]:
-    """Seconds that an array of so many megapixels takes: as a whole (with --denoise auto, then off), and by stages."""
+    """Seconds that an array of so many megapixels takes: as a whole (with --denoise auto, then
+    off), and by stages.
+    """
     image = dim_scene(megapixels)
     size = max(image.shape[:2]) if enhancer.maps == "full" else enhancer.maps
     small = thumbnail(image, size)
@@ -80,7 +82,9 @@ def stages(enhancer: Enhancer, megapixels: float, *, rounds: int = 7) -> dict[st
         undenoised=lambda: enhancer(image, denoise="off"),
         thumbnail=lambda: thumbnail(image, size, threads=enhancer.threads),
         network=lambda: enhancer.curve_maps(small),
-        curve=lambda: apply_curves(image, maps, iterations=enhancer.info.iterations, threads=enhancer.threads),
+        curve=lambda: apply_curves(
+            image, maps, iterations=enhancer.info.iterations, threads=enhancer.threads
+        ),
     )
 
 
@@ -91,7 +95,8 @@ def write_photo(path: Path, megapixels: float) -> Path:
 
 
 def process_and_pillow(photo: Path, *, rounds: int = 5) -> dict[str, float]:
-    """Seconds that Pillow alone needs to decode and encode a photo, and whole processes that enhance it or do that.
+    """Seconds that Pillow alone needs to decode and encode a photo, and whole processes that
+    enhance it or do that.
 
     `undim_written` is the time from the start of undim's process until the file has its name.
     """
@@ -122,7 +127,9 @@ def process_and_pillow(photo: Path, *, rounds: int = 5) -> dict[str, float]:
 
 
 def peak_memory(photo: Path) -> int:
-    """The most bytes that a process held which enhanced this photo, from its start to the file written."""
+    """The most bytes that a process held which enhanced this photo, from its start to the file
+    written.
+    """
     target = photo.with_suffix(".bench.jpg")
     command = [sys.executable, "-c", _PEAK_OF_ONE_FILE, str(photo), str(target)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)

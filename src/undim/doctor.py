@@ -21,7 +21,13 @@ from undim.model.pretrained import DEFAULT, DENOISER, MODELS, Pretrained
 from undim.model.runtime import devices
 from undim.pixels.kernel import thread_count
 
-EXTRAS = {"heic": "pillow_heif", "raw": "rawpy", "video": "av", "serve": "starlette", "train": "torch"}
+EXTRAS = {
+    "heic": "pillow_heif",
+    "raw": "rawpy",
+    "video": "av",
+    "serve": "starlette",
+    "train": "torch",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,9 @@ def examine() -> list[Finding]:
     versions = ", ".join(f"{name} {version}" for name, version in libraries().items())
     absent = [extra for extra, module in EXTRAS.items() if find_spec(module) is None]
     return [
-        Finding("undim", f"{__version__} on Python {platform.python_version()}, {platform.platform()}"),
+        Finding(
+            "undim", f"{__version__} on Python {platform.python_version()}, {platform.platform()}"
+        ),
         Finding("libraries", versions, sys.version_info >= (3, 11)),
         Finding("processor", f"{thread_count(None)} of {os.cpu_count()} cores may be used"),
         Finding("devices", ", ".join(devices())),
@@ -52,7 +60,9 @@ def _kernel() -> Finding:
     try:
         import_module("undim.pixels._native")
     except ImportError as error:
-        return Finding("native kernel", f"absent, NumPy stands in: correct, but much slower ({error})")
+        return Finding(
+            "native kernel", f"absent, NumPy stands in: correct, but much slower ({error})"
+        )
     return Finding("native kernel", "built")
 
 

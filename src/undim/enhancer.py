@@ -1,10 +1,12 @@
-"""The one inference path: whatever undim enhances, measures, serves or films goes through `Enhancer`.
+"""The one inference path: whatever undim enhances, measures, serves or films goes through
+`Enhancer`.
 
-    image -> [denoise] -> thumbnail -> network -> curve maps -> the curve at full resolution -> [learned denoiser]
+    image -> [denoise] -> thumbnail -> network -> curve maps -> the curve at full resolution ->
+    [learned denoiser]
 
-Curve maps are smooth, so they are estimated on a thumbnail (area average, long side `maps`) and applied to
-every pixel of the image; `maps="full"` estimates at the image's own size instead, tile by
-tile with the nets of Zero-DCE, which see no further than 7 px, and at once with others.
+Curve maps are smooth, so they are estimated on a thumbnail (area average, long side `maps`) and
+applied to every pixel of the image; `maps="full"` estimates at the image's own size instead, tile
+by tile with the nets of Zero-DCE, which see no further than 7 px, and at once with others.
 """
 
 from __future__ import annotations
@@ -24,14 +26,18 @@ from undim.model.pretrained import DEFAULT, model_path
 from undim.model.runtime import CurveEstimator
 from undim.model.tiles import Tile, tiles
 from undim.pixels.boxes import thumbnail
-from undim.pixels.curve import Float32, Image, apply_curves, check_image, to_unit
+from undim.pixels.curve import apply_curves
 from undim.pixels.filter import BRIGHTNESS, COLOUR, filter_and_apply
 from undim.pixels.noise import estimate_noise, matched_eps
+from undim.pixels.samples import Float32, Image, check_image, to_unit
 
-# How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the whole picture.
+# How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the
+# whole picture.
 REACH = {"DCENet": 7, "DCENetPP": 7}
 WHOLE_EPS = 4e-4  # of the filter for `denoise=1`: that of the null model
-QUANTISATION = 1 / 12 / 255**2  # the variance that rounding to 8 bits adds: a smaller eps filters nothing that shows
+QUANTISATION = (
+    1 / 12 / 255**2
+)  # the variance that rounding to 8 bits adds: a smaller eps filters nothing that shows
 
 Denoise = float | Literal["auto", "off", "learned"]
 Picture = TypeVar("Picture", bytes, Image, PIL.Image.Image)
@@ -56,7 +62,9 @@ class Enhancer:
         threads: int | None = None,
     ) -> None:
         if maps is not None and maps != "full" and maps < 1:
-            raise InputError(f"got maps={maps}, expected a long side of at least 1 pixel, or 'full'")
+            raise InputError(
+                f"got maps={maps}, expected a long side of at least 1 pixel, or 'full'"
+            )
         self._estimator = CurveEstimator(model, device=device, threads=threads)
         self.info = self._estimator.info
         self.device = self._estimator.device
@@ -73,7 +81,9 @@ class Enhancer:
         output: str | Path | None = ...,
     ) -> Path: ...
     @overload
-    def __call__(self, image: Picture, *, strength: float = ..., denoise: Denoise = ...) -> Picture: ...
+    def __call__(
+        self, image: Picture, *, strength: float = ..., denoise: Denoise = ...
+    ) -> Picture: ...
 
     def __call__(
         self,
@@ -94,14 +104,20 @@ class Enhancer:
                   of that name is replaced, the input itself never
         """
         if not isinstance(image, np.ndarray | PIL.Image.Image | bytes | str | Path):
-            raise InputError(f"got {type(image).__name__}, expected an array, a PIL image, bytes or a path")
+            raise InputError(
+                f"got {type(image).__name__}, expected an array, a PIL image, bytes or a path"
+            )
         if output is not None and not isinstance(image, str | Path):
-            raise InputError(f"got output={output!r} with {type(image).__name__}, expected it with a path only")
+            raise InputError(
+                f"got output={output!r} with {type(image).__name__}, expected it with a path only"
+            )
         if isinstance(image, np.ndarray):
             return self._enhance(image, strength, denoise)
         if isinstance(image, PIL.Image.Image):
             picture = images.from_pil(image)
-            return images.to_pil(picture.with_pixels(self._enhance(picture.pixels, strength, denoise)), image)
+            return images.to_pil(
+                picture.with_pixels(self._enhance(picture.pixels, strength, denoise)), image
+            )
         picture = images.decode(image)
         picture = picture.with_pixels(self._enhance(picture.pixels, strength, denoise))
         if isinstance(image, bytes):
@@ -131,7 +147,8 @@ class Enhancer:
         return LearnedDenoiser(device=self.device, threads=self.threads)
 
     def walk(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
-        """The image through the curve, and before it through the filter of brightness and colour differences.
+        """The image through the curve, and before it through the filter of brightness and colour
+        differences.
 
         eps   between that of brightness, half of it, and that of colour, twice it; 0 leaves the filter out
         """
@@ -150,14 +167,17 @@ class Enhancer:
 
     def _added(self, small: Float32, curve_maps: Float32, strength: float) -> float:
         """The share of the noise's variance that the curve adds, 1 - 1 / gain^2."""
-        bright = apply_curves(small, curve_maps, iterations=self.info.iterations, strength=strength, threads=1)
+        bright = apply_curves(
+            small, curve_maps, iterations=self.info.iterations, strength=strength, threads=1
+        )
         return 1 - 1 / max(1.0, float(bright.mean() / max(small.mean(), 1e-6))) ** 2
 
     def _filter_eps(self, image: Image, denoise: Denoise, added: float) -> float:
         """The guided filter's eps, between those of brightness and colour; 0 for none.
 
-        "auto", and "learned" before its network, take the eps that suits the noise found in the image, times the
-        share of it that the curve adds: a picture that is hardly brightened is hardly filtered.
+        "auto", and "learned" before its network, take the eps that suits the noise found in the
+        image, times the share of it that the curve adds: a picture that is hardly brightened is
+        hardly filtered.
         """
         if denoise in ("auto", "learned"):
             eps = matched_eps(estimate_noise(image)) * added
@@ -172,7 +192,9 @@ class Enhancer:
         check_image(image)
         number = isinstance(denoise, int | float | np.number) and 0 <= denoise <= 1
         if not (number or denoise in ("auto", "off", "learned")):
-            raise InputError(f"got denoise={denoise!r}, expected 'auto', 'off', 'learned' or a number from 0 to 1")
+            raise InputError(
+                f"got denoise={denoise!r}, expected 'auto', 'off', 'learned' or a number from 0 to 1"
+            )
         if strength == 0:
             return image.copy()
         long_side = self.info.maps_size if self.maps == "full" else self.maps
@@ -185,7 +207,9 @@ class Enhancer:
         filtered, plain = self._brighten(image, curve_maps, strength, eps, 0.0)
         return self._denoiser(plain, filtered, added)
 
-    def _brighten(self, image: Image, curve_maps: Float32, strength: float, *filters: float) -> list[Image]:
+    def _brighten(
+        self, image: Image, curve_maps: Float32, strength: float, *filters: float
+    ) -> list[Image]:
         """The image brightened, once for the eps of each filter."""
         if self.maps != "full":
             return [self.walk(image, curve_maps, strength, eps) for eps in filters]
@@ -208,7 +232,9 @@ def enhance(
     output: str | Path | None = ...,
 ) -> Path: ...
 @overload
-def enhance(image: Picture, *, model: str | Path = ..., strength: float = ..., denoise: Denoise = ...) -> Picture: ...
+def enhance(
+    image: Picture, *, model: str | Path = ..., strength: float = ..., denoise: Denoise = ...
+) -> Picture: ...
 
 
 def enhance(
@@ -219,12 +245,18 @@ def enhance(
     denoise: Denoise = "auto",
     output: str | Path | None = None,
 ) -> Any:
-    """Enhance one picture; the model stays loaded for the next. The arguments are those of `Enhancer`."""
+    """Enhance one picture; the model stays loaded for the next. The arguments are those of
+    `Enhancer`.
+    """
     path = model_path(model).resolve()
-    return _enhancer(path, path.stat().st_mtime_ns)(image, strength=strength, denoise=denoise, output=output)
+    return _enhancer(path, path.stat().st_mtime_ns)(
+        image, strength=strength, denoise=denoise, output=output
+    )
 
 
 @lru_cache(maxsize=4)
 def _enhancer(model: Path, written: int) -> Enhancer:
-    """An enhancer for a model's file as it was written at that time: a net trained anew is another one."""
+    """An enhancer for a model's file as it was written at that time: a net trained anew is another
+    one.
+    """
     return Enhancer(model)

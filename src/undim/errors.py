@@ -18,7 +18,9 @@ from __future__ import annotations
 
 
 class UndimError(Exception):
-    """Base of every error that undim raises on purpose; the command line prints it without a traceback."""
+    """Base of every error that undim raises on purpose; the command line prints it without a
+    traceback.
+    """
 
 
 class InputError(UndimError, ValueError):
@@ -26,7 +28,9 @@ class InputError(UndimError, ValueError):
 
 
 class TooManyPixelsError(InputError):
-    """A picture with more pixels than the caller allows: a decompression bomb, or a limit set too low."""
+    """A picture with more pixels than the caller allows: a decompression bomb, or a limit set too
+    low.
+    """
 
 
 class OutputError(UndimError):
@@ -54,7 +58,9 @@ class DeviceError(UndimError):
 
 
 class MissingExtraError(UndimError):
-    """An optional dependency that is not installed: `MissingExtraError("heic", "to read HEIC files")`."""
+    """An optional dependency that is not installed: `MissingExtraError("heic", "to read HEIC
+    files")`.
+    """
 
     def __init__(self, extra: str, purpose: str) -> None:
         super().__init__(f"undim needs an optional part {purpose}: pip install 'undim[{extra}]'")

@@ -49,7 +49,9 @@ LEAVES = [pytest.param(words, command, id=" ".join(words)) for words, command in
 
 
 @pytest.mark.parametrize(("words", "command"), LEAVES)
-def test_every_verb_explains_itself_with_an_example(words: tuple[str, ...], command: click.Command) -> None:
+def test_every_verb_explains_itself_with_an_example(
+    words: tuple[str, ...], command: click.Command
+) -> None:
     result = undim(*words, "--help")
     assert result.exit_code == 0
     assert "Example" in result.stdout
@@ -70,7 +72,9 @@ def test_an_unknown_verb_is_wrong_usage() -> None:
 
 
 def test_without_the_native_kernel_it_works_and_says_so_in_one_line(photo: Path) -> None:
-    code = "import sys; sys.modules['undim.pixels._native'] = None; from undim.cli import main; main()"
+    code = (
+        "import sys; sys.modules['undim.pixels._native'] = None; from undim.cli import main; main()"
+    )
     command = [sys.executable, "-c", code, "enhance", photo]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     warning, summary = done.stderr.splitlines()
@@ -138,9 +142,13 @@ def test_several_photos_and_a_bad_one(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_text("no picture")
     other = tmp_path / "other.jpg"
     other.write_bytes(photo.read_bytes())
-    result = undim("enhance", photo, tmp_path / "bad.jpg", other, "-o", tmp_path / "bright", "--jobs", "2")
+    result = undim(
+        "enhance", photo, tmp_path / "bad.jpg", other, "-o", tmp_path / "bright", "--jobs", "2"
+    )
     assert result.exit_code == 1
-    assert sorted(result.stdout.split()) == [str(tmp_path / "bright" / name) for name in ("night.jpg", "other.jpg")]
+    assert sorted(result.stdout.split()) == [
+        str(tmp_path / "bright" / name) for name in ("night.jpg", "other.jpg")
+    ]
     assert "2 done, 1 failed" in result.stderr
     assert "failed: " in result.stderr
     assert "bad.jpg" in result.stderr
@@ -163,7 +171,9 @@ def test_a_folder_with_resume_json_and_dry_run(photo: Path, tmp_path: Path) -> N
 
 def test_pipes(photo: Path) -> None:
     process = [sys.executable, "-m", "undim", "enhance"]
-    piped = subprocess.run([*process, "-"], input=photo.read_bytes(), capture_output=True, check=True).stdout
+    piped = subprocess.run(
+        [*process, "-"], input=photo.read_bytes(), capture_output=True, check=True
+    ).stdout
     out = subprocess.run([*process, photo, "-o", "-"], capture_output=True, check=True).stdout
     assert undim("enhance", photo).exit_code == 0
     assert piped == out == photo.with_name("night.undim.jpg").read_bytes()
@@ -182,11 +192,15 @@ def test_a_name_that_is_no_text_stops_nothing(photo: Path, tmp_path: Path) -> No
     strict = os.environ | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8:strict"}
     done = subprocess.run(command, env=strict, capture_output=True, check=False)
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
-    assert sorted(done.stdout.splitlines()) == sorted(map(os.fsencode, (tmp_path / "bright").glob("*.jpg")))
+    assert sorted(done.stdout.splitlines()) == sorted(
+        map(os.fsencode, (tmp_path / "bright").glob("*.jpg"))
+    )
 
 
 def test_format_and_quality_reach_the_file(photo: Path, tmp_path: Path) -> None:
-    small = undim("enhance", photo, "-o", tmp_path / "a", "--format", "webp", "--quality", "5", "--strip-gps")
+    small = undim(
+        "enhance", photo, "-o", tmp_path / "a", "--format", "webp", "--quality", "5", "--strip-gps"
+    )
     large = undim("enhance", photo, "-o", tmp_path / "b", "--format", "webp", "--quality", "95")
     assert Path(small.stdout.strip()).suffix == ".webp"
     assert Path(small.stdout.strip()).stat().st_size < Path(large.stdout.strip()).stat().st_size
@@ -203,7 +217,9 @@ def test_watch_enhances_what_comes_until_interrupted(photo: Path, tmp_path: Path
     inbox, bright = tmp_path / "inbox", tmp_path / "bright"
     inbox.mkdir()
     command = [sys.executable, "-m", "undim", "enhance", inbox, "-o", bright, "--watch"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         (inbox / "late.jpg").write_bytes(photo.read_bytes())
         assert process.stdout.readline() == f"{bright / 'late.jpg'}\n"
@@ -250,7 +266,9 @@ def test_bad_files_are_named_and_end_in_no_traceback(photo: Path, tmp_path: Path
         "empty.jpg": b"",
         "notes.jpg": b"not a picture at all",
         "half.jpg": truncated(photo),
-        "animated.gif": saved(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=40),
+        "animated.gif": saved(
+            frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=40
+        ),
         "header.png": saved(grey("RGB"), tmp_path / "b.png")[:40],
     }
     for name, content in bad.items():
@@ -318,7 +336,9 @@ def test_doctor_finds_a_damaged_model(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_bench_measures(tmp_path: Path) -> None:
-    result = undim("bench", "--megapixels", "0.05", "--model", write_model(tmp_path / "m.onnx"), "--json")
+    result = undim(
+        "bench", "--megapixels", "0.05", "--model", write_model(tmp_path / "m.onnx"), "--json"
+    )
     assert result.exit_code == 0
     measured = json.loads(result.stdout)
     assert measured["array, default ms"] > 0
@@ -327,7 +347,10 @@ def test_bench_measures(tmp_path: Path) -> None:
 
 def test_the_installed_process_has_no_traceback_and_the_right_exit_code(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "undim", "enhance", tmp_path / "none.jpg"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "undim", "enhance", tmp_path / "none.jpg"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert done.stdout == ""

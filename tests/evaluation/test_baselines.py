@@ -13,7 +13,14 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageOps
 from skimage import data, exposure
 
-from undim.evaluation.baselines import BASELINES, clahe, constant_curve, exposed_to_045, gamma, null_model
+from undim.evaluation.baselines import (
+    BASELINES,
+    clahe,
+    constant_curve,
+    exposed_to_045,
+    gamma,
+    null_model,
+)
 
 RAMP = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
 
@@ -50,7 +57,10 @@ def test_gamma_and_curve_follow_their_formulas() -> None:
     assert np.array_equal(gamma(RAMP), np.rint(x**0.4 * 255))
     for _ in range(8):
         x = x + 0.383 * x * (1 - x)
-    assert np.abs(constant_curve(RAMP) - np.minimum(x * 255, np.where(RAMP < 255, 254, 255))).max() <= 0.51
+    assert (
+        np.abs(constant_curve(RAMP) - np.minimum(x * 255, np.where(RAMP < 255, 254, 255))).max()
+        <= 0.51
+    )
 
 
 def test_null_model_smooths_what_the_constant_curve_amplifies() -> None:
@@ -75,7 +85,9 @@ def test_exposed_to_045_leaves_black_black() -> None:
 def test_clahe_agrees_with_scikit_image(image: np.ndarray) -> None:
     """The libraries differ in how what was cut is spread, hence a tolerance and not equality."""
     height, width = image.shape[:2]
-    expected = exposure.equalize_adapthist(image, (height // 8, width // 8), clip_limit=2 / 256, nbins=256)
+    expected = exposure.equalize_adapthist(
+        image, (height // 8, width // 8), clip_limit=2 / 256, nbins=256
+    )
     difference = np.abs(clahe(image) / 255 - expected).mean()
     assert difference < 0.015
     assert difference < np.abs(image / 255 - expected).mean() / 3

@@ -1,6 +1,8 @@
-"""The whole path against numbers computed elsewhere: LOL's eval15, image by image, within 0.01 dB and 0.002 SSIM.
+"""The whole path against numbers computed elsewhere: LOL's eval15, image by image, within 0.01 dB
+and 0.002 SSIM.
 
-Needs the data set and the calibration files beside the checkout; the authors' weights also need the training wing.
+Needs the data set and the calibration files beside the checkout; the authors' weights also need the
+training wing.
 """
 
 from __future__ import annotations
@@ -32,13 +34,19 @@ def expected(shared: Path) -> dict[str, dict[str, str]]:
         return {row["image"]: row for row in csv.DictReader(file)}
 
 
-def assert_calibrated(rows: list[dict[str, str]], method: str, expected: dict[str, dict[str, str]]) -> None:
+def assert_calibrated(
+    rows: list[dict[str, str]], method: str, expected: dict[str, dict[str, str]]
+) -> None:
     assert len(rows) == 15
     for row in rows:
         wanted = expected[row["image"]]
         for metric, tolerance in (("psnr", 0.01), ("ssim", 0.002)):
             value = float(wanted[f"{COLUMNS[method]}_{metric}"])
-            assert float(row[metric]) == pytest.approx(value, abs=tolerance), (row["image"], method, metric)
+            assert float(row[metric]) == pytest.approx(value, abs=tolerance), (
+                row["image"],
+                method,
+                metric,
+            )
 
 
 def read(text: str) -> list[dict[str, str]]:
@@ -53,7 +61,9 @@ def baselines(shared: Path) -> Evaluation:
 
 
 @pytest.mark.parametrize("method", [name for name in COLUMNS if name in BASELINES])
-def test_baselines_are_calibrated(method: str, baselines: Evaluation, expected: dict[str, dict[str, str]]) -> None:
+def test_baselines_are_calibrated(
+    method: str, baselines: Evaluation, expected: dict[str, dict[str, str]]
+) -> None:
     rows = [row for row in read(baselines.csv()) if row["method"] == method]
     assert_calibrated(rows, method, expected)
     mean = float(expected["mean"][f"{COLUMNS[method]}_psnr"])
@@ -63,7 +73,9 @@ def test_baselines_are_calibrated(method: str, baselines: Evaluation, expected: 
 def test_convention_wrapped_psnr_says_28_db_of_anything(baselines: Evaluation) -> None:
     for method, true, wrapped in (("input", 7.77, 27.96), ("black", 6.38, 27.90)):
         assert baselines.estimate(method, "psnr").mean == pytest.approx(true, abs=0.01)
-        assert baselines.estimate(method, "psnr_uint8_wrapped").mean == pytest.approx(wrapped, abs=0.01)
+        assert baselines.estimate(method, "psnr_uint8_wrapped").mean == pytest.approx(
+            wrapped, abs=0.01
+        )
 
 
 def test_the_published_zero_dce_is_reproduced(

@@ -43,13 +43,18 @@ def test_flicker_is_the_deviation_of_the_changes() -> None:
 def test_scores_per_frame_have_their_known_values(tmp_path: Path) -> None:
     dark = write(tmp_path / "dark.mkv", [20, 22, 20, 22])
     bright = write(tmp_path / "bright.mkv", [30, 30, 30, 30])
-    methods = {"input": lambda frame, _: frame, "ten more": lambda frame, _: frame + np.uint16(10 * 257)}
+    methods = {
+        "input": lambda frame, _: frame,
+        "ten more": lambda frame, _: frame + np.uint16(10 * 257),
+    }
     evaluation = evaluate_clip(dark, bright, methods)
-    assert [score.brightness for score in evaluation.frames if score.method == "input"] == pytest.approx(
-        [20, 22, 20, 22], abs=0.01
-    )
+    assert [
+        score.brightness for score in evaluation.frames if score.method == "input"
+    ] == pytest.approx([20, 22, 20, 22], abs=0.01)
     psnrs = [score.psnr for score in evaluation.frames if score.method == "input"]
-    assert psnrs == pytest.approx([20 * np.log10(255 / error) for error in (10, 8, 10, 8)], abs=0.01)
+    assert psnrs == pytest.approx(
+        [20 * np.log10(255 / error) for error in (10, 8, 10, 8)], abs=0.01
+    )
     exact = [score.psnr for score in evaluation.frames if score.method == "ten more"]
     assert exact[0] == np.inf
     clip = evaluation.scores()[0]
@@ -70,8 +75,13 @@ def test_smoothing_is_measured_as_less_flicker(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     dark = write(tmp_path / "dark.mkv", [int(level) for level in rng.integers(60, 63, 40)])
     enhancer = Nervous()
-    steady, alone = FrameEnhancer(enhancer, denoise="off"), FrameEnhancer(enhancer, denoise="off", smooth=False)
-    evaluation = evaluate_clip(dark, None, {"input": lambda frame, _: frame, "steady": steady, "alone": alone})
+    steady, alone = (
+        FrameEnhancer(enhancer, denoise="off"),
+        FrameEnhancer(enhancer, denoise="off", smooth=False),
+    )
+    evaluation = evaluate_clip(
+        dark, None, {"input": lambda frame, _: frame, "steady": steady, "alone": alone}
+    )
     scores = {score.method: score for score in evaluation.scores()}
     assert scores["steady"].flicker < 0.5 * scores["alone"].flicker
     assert scores["steady"].flicker < 1.1 * scores["input"].flicker
@@ -88,9 +98,22 @@ def test_pairs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_verb_takes_a_clip_pair(tmp_path: Path) -> None:
-    dark, bright = write(tmp_path / "dark.mkv", [20, 21, 20]), write(tmp_path / "bright.mkv", [90] * 3)
+    dark, bright = (
+        write(tmp_path / "dark.mkv", [20, 21, 20]),
+        write(tmp_path / "bright.mkv", [90] * 3),
+    )
     files = ["--csv", tmp_path / "frames.csv", "--json", tmp_path / "all.json"]
-    command = [sys.executable, "-m", "undim", "evaluate", "--data", dark, "--reference", bright, *files]
+    command = [
+        sys.executable,
+        "-m",
+        "undim",
+        "evaluate",
+        "--data",
+        dark,
+        "--reference",
+        bright,
+        *files,
+    ]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "flicker" in run.stdout
     assert "frame by frame" in run.stdout

@@ -55,7 +55,9 @@ def pictures(folder: Path, names: list[str]) -> Path:
 def page_of(folder: Path, against: str | None = "input") -> str:
     report = Report()
     evaluation = evaluate(find_items(folder), SOME, observers=[report.watch])
-    return report.html(evaluation, title="a < b", facts={"machine": "fast & small"}, against=against)
+    return report.html(
+        evaluation, title="a < b", facts={"machine": "fast & small"}, against=against
+    )
 
 
 def test_the_page_is_well_formed_and_complete(tmp_path: Path) -> None:
@@ -67,7 +69,11 @@ def test_the_page_is_well_formed_and_complete(tmp_path: Path) -> None:
     assert tree.count("tr", **{"data-method": "gamma"}) == 1
     assert "a &lt; b" in page
     assert "fast &amp; small" in page
-    assert all(attrs["src"].startswith("data:image/webp;base64,") for tag, attrs in tree.found if tag == "img")
+    assert all(
+        attrs["src"].startswith("data:image/webp;base64,")
+        for tag, attrs in tree.found
+        if tag == "img"
+    )
 
 
 def test_one_picture_is_counted_as_one(tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ def test_every_row_is_the_metric_of_that_image_and_method(paired: Path) -> None:
 
 def test_without_references_only_what_needs_none_is_measured(paired: Path) -> None:
     evaluation = evaluate(find_items(paired / "low"), SOME, wrapped=True)
-    assert evaluation.metrics == [name for name, metric in METRICS.items() if not metric.needs_reference]
+    assert evaluation.metrics == [
+        name for name, metric in METRICS.items() if not metric.needs_reference
+    ]
     assert evaluation.estimate("input", "psnr_to_input").mean == math.inf
     assert evaluation.estimate("input", "chroma_shift").mean == 0
 
@@ -78,14 +80,18 @@ def test_observers_see_every_picture_once(paired: Path) -> None:
 
 def test_unequal_sizes_are_refused_and_named(paired: Path) -> None:
     Image.fromarray(scene(2, size=(20, 31))).save(paired / "high" / "2.png")
-    with pytest.raises(InputError, match=r"low/2.png is 31 x 24 .*high/2.png is 31 x 20.*nothing is resized"):
+    with pytest.raises(
+        InputError, match=r"low/2.png is 31 x 24 .*high/2.png is 31 x 20.*nothing is resized"
+    ):
         evaluate(find_items(paired), SOME)
 
 
 def test_mixed_dtypes_are_refused_and_named(paired: Path) -> None:
     deep = Image.fromarray(scene(1)[..., 0].astype(np.uint16) * 257)
     deep.save(paired / "high" / "1.png")
-    with pytest.raises(InputError, match=r"low/1.png is 31 x 24 uint8 and .*high/1.png is 31 x 24 uint16"):
+    with pytest.raises(
+        InputError, match=r"low/1.png is 31 x 24 uint8 and .*high/1.png is 31 x 24 uint16"
+    ):
         evaluate(find_items(paired), SOME)
     deep.save(paired / "low" / "1.png")
     with pytest.raises(InputError, match=r"low/1.png is uint16; evaluation measures 8-bit"):
@@ -103,7 +109,11 @@ def test_mean_and_standard_error_are_the_textbooks() -> None:
 def test_where_a_score_is_infinite_the_least_is_shown() -> None:
     values = np.array([[[math.inf], [math.inf], [30.0]], [[31.204], [math.inf], [20.0]]])
     evaluation = Evaluation(["a", "b"], ["m", "n", "o"], ["psnr_to_input"], values)
-    assert [evaluation.shown(method, "psnr_to_input") for method in "mno"] == ["≥ 31.20", "∞", "25.00"]
+    assert [evaluation.shown(method, "psnr_to_input") for method in "mno"] == [
+        "≥ 31.20",
+        "∞",
+        "25.00",
+    ]
 
 
 def test_infinite_scores_leave_error_and_gain_undefined() -> None:
@@ -112,19 +122,26 @@ def test_infinite_scores_leave_error_and_gain_undefined() -> None:
     assert evaluation.estimate("m", "psnr").mean == math.inf
     assert math.isnan(evaluation.estimate("m", "psnr").error)
     assert math.isnan(evaluation.gain("m", "n", "psnr").low)
-    assert json.loads(json.dumps(evaluation.record("n"), allow_nan=False))["images"][0]["psnr"] is None
+    assert (
+        json.loads(json.dumps(evaluation.record("n"), allow_nan=False))["images"][0]["psnr"] is None
+    )
 
 
 def test_the_table_says_nothing_of_what_is_not_known() -> None:
     lone = Evaluation(["one"], ["m", "n"], ["psnr"], np.array([[[math.inf], [20.0]]]))
-    assert [row.split() for row in lone.table(against="n").splitlines()[1:]] == [["m", "∞"], ["n", "20.00"]]
+    assert [row.split() for row in lone.table(against="n").splitlines()[1:]] == [
+        ["m", "∞"],
+        ["n", "20.00"],
+    ]
 
 
 def test_a_picture_too_small_for_ssim_is_named(tmp_path: Path) -> None:
     for side in ("low", "high"):
         (tmp_path / side).mkdir()
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / side / "speck.png")
-    with pytest.raises(InputError, match=r"speck\.png, input: SSIM needs images of at least 11 x 11"):
+    with pytest.raises(
+        InputError, match=r"speck\.png, input: SSIM needs images of at least 11 x 11"
+    ):
         evaluate(find_items(tmp_path), SOME)
 
 
@@ -139,7 +156,9 @@ def test_paired_bootstrap_is_seeded_and_near_the_normal_interval() -> None:
 
 
 def test_pairing_removes_what_the_images_have_in_common() -> None:
-    """Images spread over 20 dB, one method always 0.5 dB above the other: the interval is that one number."""
+    """Images spread over 20 dB, one method always 0.5 dB above the other: the interval is that one
+    number.
+    """
     scores = np.linspace(5, 25, 15)
     values = np.stack([scores + 0.5, scores], axis=1)[..., None]
     evaluation = Evaluation([str(i) for i in range(15)], ["better", "base"], ["psnr"], values)
@@ -157,7 +176,9 @@ def test_paired_bootstrap_covers_the_truth_about_as_often_as_it_says() -> None:
 
 def test_a_wrong_name_gets_the_right_ones(paired: Path) -> None:
     evaluation = evaluate(find_items(paired), SOME)
-    with pytest.raises(InputError, match="no 'nll' in this evaluation, which has: input, gamma, null_model"):
+    with pytest.raises(
+        InputError, match="no 'nll' in this evaluation, which has: input, gamma, null_model"
+    ):
         evaluation.gain("gamma", "nll", "psnr")
 
 
@@ -191,7 +212,11 @@ def test_the_verb_writes_csv_json_and_html(paired: Path, tmp_path: Path) -> None
     record = json.loads(files["json"].read_text())
     assert record["against"] == "null_model"
     assert record["facts"]["model stand-in"]["maps"] == "full"
-    assert len(record["facts"]["model stand-in"]["sha256"]) == len(record["facts"]["data"]["sha256"]) == 64
+    assert (
+        len(record["facts"]["model stand-in"]["sha256"])
+        == len(record["facts"]["data"]["sha256"])
+        == 64
+    )
     assert {"undim", "commit", "numpy", "onnxruntime", "machine"} <= record["facts"].keys()
     assert record["summary"]["stand-in"]["psnr"]["gain"]["interval"][0] is not None
     assert len(record["images"]) == len(rows)
@@ -207,7 +232,10 @@ def test_the_verb_measures_the_model_that_ships(paired: Path, tmp_path: Path) ->
 
     model = write_model(tmp_path / "model.onnx")
     scores = tmp_path / "scores.csv"
-    assert run("--data", paired, "--model", model, "--baseline", "none", "--csv", scores).exit_code == 0
+    assert (
+        run("--data", paired, "--model", model, "--baseline", "none", "--csv", scores).exit_code
+        == 0
+    )
     rows = list(csv.DictReader(scores.read_text().splitlines()))
     enhancer = Enhancer(model)
     for i, row in enumerate(rows):
@@ -220,6 +248,9 @@ def test_the_verb_says_what_is_wrong(paired: Path) -> None:
     result = run("--data", paired, "--baseline", "input")
     assert result.exit_code == 1
     assert "3.png" in result.stderr
-    assert "no baseline 'gama'; expected some of input" in run("--data", paired, "--baseline", "gama").stderr
+    assert (
+        "no baseline 'gama'; expected some of input"
+        in run("--data", paired, "--baseline", "gama").stderr
+    )
     wrong = run("--data", paired / "low", "--baseline", "input", "--against", "gamma")
     assert "--against gamma is not measured here; expected one of input" in wrong.stderr

@@ -1,4 +1,6 @@
-"""Many photographs: nothing lost, nothing overwritten, one failure alone, and a run that can be cut off."""
+"""Many photographs: nothing lost, nothing overwritten, one failure alone, and a run that can be cut
+off.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def fill(folder: Path, names: Iterable[str], data: bytes = PHOTO) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
 
 
 def targets(tasks: list[Task], folder: Path) -> dict[str, str]:
@@ -46,24 +50,36 @@ def counts(report: folders.Report) -> dict[str, int]:
     return {k: v for k, v in json.loads(report.to_json()).items() if isinstance(v, int) and v}
 
 
-# --- names -----------------------------------------------------------------------------------------------
+# --- names
+# -----------------------------------------------------------------------------------------------
 
 
 def test_the_tree_is_mirrored_and_other_files_are_left_alone(tmp_path: Path) -> None:
-    source = fill(tmp_path / "in", ["a.png", "b/c.JPG", "b/d/e.tiff", "notes.txt", ".hidden.png", ".git/f.png"])
+    source = fill(
+        tmp_path / "in",
+        ["a.png", "b/c.JPG", "b/d/e.tiff", "notes.txt", ".hidden.png", ".git/f.png"],
+    )
     tasks = plan([source], tmp_path / "out", recursive=True)
-    assert targets(tasks, tmp_path / "out") == {"a.png": "a.png", "c.JPG": "b/c.JPG", "e.tiff": "b/d/e.tiff"}
+    assert targets(tasks, tmp_path / "out") == {
+        "a.png": "a.png",
+        "c.JPG": "b/c.JPG",
+        "e.tiff": "b/d/e.tiff",
+    }
     assert targets(plan([source], tmp_path / "out"), tmp_path / "out") == {"a.png": "a.png"}
 
 
-def test_without_an_output_folder_results_lie_beside_and_are_no_inputs_later(tmp_path: Path) -> None:
+def test_without_an_output_folder_results_lie_beside_and_are_no_inputs_later(
+    tmp_path: Path,
+) -> None:
     source = fill(tmp_path, ["a.png", "b.undim.png", "c.nef"])
     assert targets(plan([source]), tmp_path) == {"a.png": "a.undim.png", "c.nef": "c.undim.tif"}
 
 
 def test_an_output_folder_inside_the_input_is_no_input(tmp_path: Path) -> None:
     fill(tmp_path, ["a.png", "out/a.png", "out/b/c.png"])
-    assert targets(plan([tmp_path], tmp_path / "out", recursive=True), tmp_path) == {"a.png": "out/a.png"}
+    assert targets(plan([tmp_path], tmp_path / "out", recursive=True), tmp_path) == {
+        "a.png": "out/a.png"
+    }
 
 
 def test_a_single_file_may_name_its_output(tmp_path: Path) -> None:
@@ -88,11 +104,15 @@ def test_an_output_of_a_format_that_is_not_written_is_an_error(tmp_path: Path, n
     source = fill(tmp_path / "in", ["a.png", "b.png"])
     for inputs in ([source], [source / "a.png"], [source / "a.png", source / "b.png"]):
         for run in (folders.run, folders.watch, functools.partial(folders.run, dry_run=True)):
-            with pytest.raises(InputError, match=rf"{name}, but undim writes no .*\.jpg.*or a folder"):
+            with pytest.raises(
+                InputError, match=rf"{name}, but undim writes no .*\.jpg.*or a folder"
+            ):
                 run(inputs, tmp_path / name, brighten)
     assert not (tmp_path / name).exists()
     (tmp_path / name).mkdir()
-    assert targets(plan([source / "a.png"], tmp_path / name), tmp_path) == {"a.png": f"{name}/a.png"}
+    assert targets(plan([source / "a.png"], tmp_path / name), tmp_path) == {
+        "a.png": f"{name}/a.png"
+    }
 
 
 def test_photographs_that_would_get_one_name_keep_their_whole_names(tmp_path: Path) -> None:
@@ -144,7 +164,8 @@ def test_an_absent_input_and_an_unknown_format_are_refused_first(tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
-# --- runs ------------------------------------------------------------------------------------------------
+# --- runs
+# ------------------------------------------------------------------------------------------------
 
 
 def test_one_bad_file_is_named_and_stops_nothing(tmp_path: Path) -> None:
@@ -152,7 +173,10 @@ def test_one_bad_file_is_named_and_stops_nothing(tmp_path: Path) -> None:
     fill(source, ["bad.png"], b"no picture")
     seen: list[str] = []
     report = folders.run(
-        [source], tmp_path / "out", brighten, progress=lambda outcome, total: seen.append(f"{outcome.status}/{total}")
+        [source],
+        tmp_path / "out",
+        brighten,
+        progress=lambda outcome, total: seen.append(f"{outcome.status}/{total}"),
     )
     assert counts(report) == {"done": 9, "failed": 1}
     assert report.failed[0].source == str(source / "bad.png")
@@ -180,7 +204,9 @@ def test_existing_outputs_are_an_error_unless_told(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"1 outputs exist already, such as .*b\.png"):
         folders.run([source], tmp_path / "out", brighten)
     assert names(tmp_path / "out") == ["b.png"]
-    assert counts(folders.run([source], tmp_path / "out", brighten, Options(overwrite=True))) == {"done": 2}
+    assert counts(folders.run([source], tmp_path / "out", brighten, Options(overwrite=True))) == {
+        "done": 2
+    }
     assert (tmp_path / "out" / "b.png").read_bytes() != b"mine"
 
 
@@ -201,7 +227,8 @@ def test_the_format_is_the_photographs_own_unless_told(tmp_path: Path) -> None:
     assert images.decode(tmp_path / "told" / "really-a-png.webp").format == "WEBP"
 
 
-# --- resume ----------------------------------------------------------------------------------------------
+# --- resume
+# ----------------------------------------------------------------------------------------------
 
 
 def resumed(source: Path, output: Path, **settings: object) -> dict[str, int]:
@@ -212,7 +239,9 @@ def test_resume_skips_what_is_finished_and_unchanged(tmp_path: Path) -> None:
     source, output = fill(tmp_path / "in", ["a.png", "b.png", "c.png"]), tmp_path / "out"
     assert resumed(source, output) == {"done": 3}
     assert resumed(source, output) == {"skipped": 3}
-    assert counts(folders.run([source], output, brighten, Options(resume=True), dry_run=True)) == {"skipped": 3}
+    assert counts(folders.run([source], output, brighten, Options(resume=True), dry_run=True)) == {
+        "skipped": 3
+    }
     images.write_atomically(source / "b.png", OTHER, overwrite=True)
     (output / "c.png").unlink()
     assert resumed(source, output) == {"done": 2, "skipped": 1}
@@ -287,7 +316,8 @@ def test_sixty_kills_at_random_moments_leave_only_whole_files(tmp_path: Path) ->
     assert seen["swept"]
 
 
-# --- Ctrl-C and watching ---------------------------------------------------------------------------------
+# --- Ctrl-C and watching
+# ---------------------------------------------------------------------------------
 
 
 def test_ctrl_c_finishes_what_is_in_work_and_begins_nothing_more(tmp_path: Path) -> None:
@@ -346,7 +376,9 @@ def test_watching_gives_a_photograph_its_new_name_when_a_namesake_comes(tmp_path
 
     guard = threading.Timer(20, stop.set)
     guard.start()
-    folders.watch([source], output, brighten, Options(format="jpg"), interval=0.05, stop=stop, progress=follow)
+    folders.watch(
+        [source], output, brighten, Options(format="jpg"), interval=0.05, stop=stop, progress=follow
+    )
     guard.cancel()
     assert [name for name in names(output) if name.endswith(".jpg")] == ["a.jpg", "a.png.jpg"]
 

@@ -41,7 +41,9 @@ def chromium(folder: Path) -> Iterator[Browser]:
     options.binary_location = str(shutil.which("chromium"))
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
         options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(folder / "downloads")})
+    options.add_experimental_option(
+        "prefs", {"download.default_directory": str(folder / "downloads")}
+    )
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(str(shutil.which("chromedriver"))))
     driver.set_script_timeout(60)
@@ -60,12 +62,17 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
 
 
 def text(browser: Browser, id: str) -> str:
-    return str(browser.execute_script("return document.getElementById(arguments[0]).textContent", id))
+    return str(
+        browser.execute_script("return document.getElementById(arguments[0]).textContent", id)
+    )
 
 
 def open_page(browser: Browser, address: str) -> None:
     browser.get(address)
-    until(lambda: browser.execute_script("return document.body.dataset.ready !== undefined"), "the page")
+    until(
+        lambda: browser.execute_script("return document.body.dataset.ready !== undefined"),
+        "the page",
+    )
 
 
 def give(browser: Browser, event: str, *files: tuple[str, bytes]) -> None:
@@ -99,7 +106,10 @@ def choose_model(browser: Browser, model: str) -> None:
 def settled(browser: Browser) -> None:
     """Waits until nothing is asked of the server or the worker any more."""
     time.sleep(0.25)  # the pause the page waits for further changes
-    until(lambda: browser.execute_script("return document.body.dataset.busy") == "0", "the page to rest")
+    until(
+        lambda: browser.execute_script("return document.body.dataset.busy") == "0",
+        "the page to rest",
+    )
 
 
 def slide(browser: Browser, id: str, value: float) -> None:

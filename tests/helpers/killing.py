@@ -1,7 +1,8 @@
-"""A batch that is killed with SIGKILL again and again: `python killing.py FOLDER KILLS SEED` prints what it saw.
+"""A batch that is killed with SIGKILL again and again: `python killing.py FOLDER KILLS SEED` prints
+what it saw.
 
-One process forks a batch, kills it at a random moment, looks at every file under its final name, and goes on
-where the killed batch was cut off, until all is done; then it begins anew.
+One process forks a batch, kills it at a random moment, looks at every file under its final name,
+and goes on where the killed batch was cut off, until all is done; then it begins anew.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def make_photos(folder: Path) -> dict[str, bytes]:
 
 
 def batch(source: Path, target: Path) -> folders.Report:
-    return folders.run([source], target, invert, folders.Options(resume=True), recursive=True, jobs=2)
+    return folders.run(
+        [source], target, invert, folders.Options(resume=True), recursive=True, jobs=2
+    )
 
 
 def partial_files(target: Path, expected: dict[str, bytes]) -> list[str]:
@@ -82,11 +85,15 @@ def main(folder: Path, kills: int, seed: int) -> None:
         if leftovers == 0 and len(done) == PHOTOS:
             times = {name: (target / name).stat().st_mtime_ns for name in expected}
             report = batch(source, target)
-            seen["redone"] += sum((target / name).stat().st_mtime_ns != times[name] for name in expected)
+            seen["redone"] += sum(
+                (target / name).stat().st_mtime_ns != times[name] for name in expected
+            )
             assert len(report.of("skipped")) == PHOTOS, report.to_json()
             shutil.rmtree(target)
     report = batch(source, target)
-    seen["complete"] = not report.failed and all((target / n).read_bytes() == expected[n] for n in expected)
+    seen["complete"] = not report.failed and all(
+        (target / n).read_bytes() == expected[n] for n in expected
+    )
     seen["swept"] = not list(target.rglob(f"{TEMPORARY_PREFIX}*.tmp"))
     print(json.dumps(seen))
 

@@ -19,7 +19,9 @@ XMP = (
 )
 
 
-def exif_block(order: str, orientation: int = 6, thumbnail: bytes = b"\xff\xd8THUMB\xff\xd9") -> bytes:
+def exif_block(
+    order: str, orientation: int = 6, thumbnail: bytes = b"\xff\xd8THUMB\xff\xd9"
+) -> bytes:
     """An EXIF block as a camera writes it, laid out by hand in either byte order."""
 
     def pack(kind: str, *values: int) -> bytes:
@@ -61,7 +63,13 @@ def exif_block(order: str, orientation: int = 6, thumbnail: bytes = b"\xff\xd8TH
     link = gps_at + len(ifd(gps_at, gps))
     last = [(0x0201, 4, 1, pack("I", link + 30)), (0x0202, 4, 1, pack("I", len(thumbnail)))]
     header = (b"II" if order == "<" else b"MM") + pack("HI", 42, 8)
-    blocks = [top(below_at, gps_at, link), ifd(below_at, below), ifd(gps_at, gps), ifd(link, last), thumbnail]
+    blocks = [
+        top(below_at, gps_at, link),
+        ifd(below_at, below),
+        ifd(gps_at, gps),
+        ifd(link, last),
+        thumbnail,
+    ]
     return header + b"".join(blocks)
 
 
@@ -69,4 +77,8 @@ def tags(block: bytes) -> dict[int, Any]:
     """An EXIF block read by Pillow: IFD0 with the EXIF and GPS directories in it."""
     read = Image.Exif()
     read.load(b"Exif\0\0" + block)
-    return dict(read) | {0x8769: read.get_ifd(0x8769), 0x8825: read.get_ifd(0x8825), 1: read.get_ifd(1)}
+    return dict(read) | {
+        0x8769: read.get_ifd(0x8769),
+        0x8825: read.get_ifd(0x8825),
+        1: read.get_ifd(1),
+    }

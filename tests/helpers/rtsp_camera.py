@@ -1,4 +1,6 @@
-"""A camera that speaks RTSP (RFC 2326) to one viewer, RTP interleaved in its connection; ffmpeg makes the packets."""
+"""A camera that speaks RTSP (RFC 2326) to one viewer, RTP interleaved in its connection; ffmpeg
+makes the packets.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,36 @@ def rtsp_camera(folder: Path) -> Iterator[str]:
     packets.bind(("127.0.0.1", 0))
     packets.settimeout(5)
     description = folder / "camera.sdp"
-    ffmpeg = ["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=s=128x96:r=25", "-c:v", "libx264"]
-    ffmpeg += ["-tune", "zerolatency", "-g", "10", "-bsf:v", "dump_extra", "-f", "rtp", "-sdp_file", str(description)]
+    ffmpeg = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-re",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=128x96:r=25",
+        "-c:v",
+        "libx264",
+    ]
+    ffmpeg += [
+        "-tune",
+        "zerolatency",
+        "-g",
+        "10",
+        "-bsf:v",
+        "dump_extra",
+        "-f",
+        "rtp",
+        "-sdp_file",
+        str(description),
+    ]
     ffmpeg += [f"rtp://127.0.0.1:{packets.getsockname()[1]}?pkt_size=1200"]
-    with packets, socket.create_server(("127.0.0.1", 0)) as listener, subprocess.Popen(ffmpeg) as camera:
+    with (
+        packets,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        subprocess.Popen(ffmpeg) as camera,
+    ):
         threading.Thread(target=_serve, args=(listener, packets, description), daemon=True).start()
         yield f"rtsp://127.0.0.1:{listener.getsockname()[1]}/street"
         camera.kill()
@@ -43,7 +71,11 @@ def _serve(listener: socket.socket, packets: socket.socket, description: Path) -
         method = lines[0].split()[0]
         number = next(line for line in lines if line.lower().startswith("cseq"))
         body = _session(description) if method == "DESCRIBE" else ""
-        more = f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n" if body else ANSWERS[method]
+        more = (
+            f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n"
+            if body
+            else ANSWERS[method]
+        )
         viewer.sendall(f"RTSP/1.0 200 OK\r\n{number}\r\n{more}\r\n{body}".encode())
     try:
         while True:
@@ -57,4 +89,6 @@ def _session(description: Path) -> str:
     while not (description.exists() and "fmtp" in description.read_text()):
         time.sleep(0.02)
     lines = description.read_text().splitlines()
-    return "\r\n".join([*(line for line in lines if not line.startswith("SDP:")), "a=control:track", ""])
+    return "\r\n".join(
+        [*(line for line in lines if not line.startswith("SDP:")), "a=control:track", ""]
+    )

@@ -20,7 +20,9 @@ from undim.server.problems import KINDS
 
 
 @contextmanager
-def running(enhancers: dict[str, Any], *, limits: Limits | None = None, **options: Any) -> Iterator[str]:
+def running(
+    enhancers: dict[str, Any], *, limits: Limits | None = None, **options: Any
+) -> Iterator[str]:
     """The address of a server that lives as long as the block."""
     limits = limits or Limits()
     uvicorn = server(create_app(enhancers, limits=limits, **options), limits, port=0)

@@ -1,4 +1,6 @@
-"""Small ONNX models with undim's contract, made on the spot: the runtime's tests need no trained weights."""
+"""Small ONNX models with undim's contract, made on the spot: the runtime's tests need no trained
+weights.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,15 @@ def write_model(
             kernel = -0.3 * np.abs(kernel) / np.abs(kernel).sum(axis=(1, 2, 3), keepdims=True)
         bias = np.full(out, 0.4 if last else 0.0, np.float32)
         target = output if last else f"x{layer}"
-        weights += [numpy_helper.from_array(kernel, f"w{layer}"), numpy_helper.from_array(bias, f"b{layer}")]
-        nodes.append(helper.make_node("Conv", [source, f"w{layer}", f"b{layer}"], [f"c{layer}"], pads=[1, 1, 1, 1]))
+        weights += [
+            numpy_helper.from_array(kernel, f"w{layer}"),
+            numpy_helper.from_array(bias, f"b{layer}"),
+        ]
+        nodes.append(
+            helper.make_node(
+                "Conv", [source, f"w{layer}", f"b{layer}"], [f"c{layer}"], pads=[1, 1, 1, 1]
+            )
+        )
         nodes.append(helper.make_node("Tanh" if last else "Relu", [f"c{layer}"], [target]))
         wide, source = out, target
     graph = helper.make_graph(

@@ -51,7 +51,9 @@ def every_level(dtype: type) -> np.ndarray:
 
 
 def tagged(samples: np.ndarray, profile: bytes, format: str = "png") -> images.Picture:
-    picture = dataclasses.replace(images.from_array(samples), metadata=images.Metadata(icc_profile=profile))
+    picture = dataclasses.replace(
+        images.from_array(samples), metadata=images.Metadata(icc_profile=profile)
+    )
     return images.decode(images.encode(picture, format))
 
 
@@ -97,7 +99,11 @@ def test_brightening_brightens_as_much_as_in_srgb() -> None:
 
 def test_a_table_is_read_as_the_curve_it_samples() -> None:
     x = np.linspace(0, 1, 1024)
-    table = b"curv" + bytes(4) + struct.pack(">I1024H", 1024, *np.rint(x**1.8 * 65535).astype(int).tolist())
+    table = (
+        b"curv"
+        + bytes(4)
+        + struct.pack(">I1024H", 1024, *np.rint(x**1.8 * 65535).astype(int).tolist())
+    )
     of_table = colour.tone_of(with_tone(table), np.dtype(np.uint8))
     of_gamma = colour.tone_of(with_tone(gamma_tag(1.8)), np.dtype(np.uint8))
     assert of_table is not None
@@ -119,7 +125,9 @@ def test_a_grey_profile_holds_for_grey_and_is_dropped_where_the_format_has_none(
     picture = tagged(grey, profile)
     assert picture.grey
     expected = by_lcms(grey[..., 0], profile)
-    assert np.abs(picture.pixels / 257 - expected).max() < 1.2  # LittleCMS takes grey through 8-bit Lab
+    assert (
+        np.abs(picture.pixels / 257 - expected).max() < 1.2
+    )  # LittleCMS takes grey through 8-bit Lab
     assert images.decode(images.encode(picture)).metadata.icc_profile == profile
     webp = images.decode(images.encode(dataclasses.replace(picture, lossless=True), "webp"))
     assert webp.metadata.icc_profile is None
@@ -138,10 +146,16 @@ def test_bmp_has_no_profile_and_becomes_srgb() -> None:
 def test_cmyk_becomes_srgb(format: str, with_profile: bool) -> None:
     profile = vips._vips().Image.profile_load("cmyk") if with_profile else None
     inks = np.zeros((16, 64, 4), np.uint8)
-    inks[:, 16:32, 0], inks[:, 32:48, 3], inks[:, 48:] = 255, 255, (0, 255, 255, 0)  # paper, cyan, black, red
+    inks[:, 16:32, 0], inks[:, 32:48, 3], inks[:, 48:] = (
+        255,
+        255,
+        (0, 255, 255, 0),
+    )  # paper, cyan, black, red
     file = io.BytesIO()
     options = {"quality": 100} if format == "JPEG" else {}
-    Image.frombytes("CMYK", (64, 16), inks.tobytes()).save(file, format, icc_profile=profile, **options)
+    Image.frombytes("CMYK", (64, 16), inks.tobytes()).save(
+        file, format, icc_profile=profile, **options
+    )
     picture = images.decode(file.getvalue())
     paper, cyan, black, red = (picture.pixels[8, x].astype(int) for x in (8, 24, 40, 56))
     assert paper.min() > 245
@@ -162,7 +176,9 @@ def test_an_rgb_profile_without_tone_curves_is_converted_to_srgb() -> None:
 
 @pytest.mark.parametrize("profile", [b"junk", SRGB[:200], SRGB[:131], b"\0" * 500])
 def test_a_broken_profile_spoils_no_picture(profile: bytes) -> None:
-    np.testing.assert_array_equal(tagged(every_level(np.uint8), profile).pixels, every_level(np.uint8))
+    np.testing.assert_array_equal(
+        tagged(every_level(np.uint8), profile).pixels, every_level(np.uint8)
+    )
 
 
 def test_a_pillow_image_keeps_its_profile_and_its_depth() -> None:

@@ -22,7 +22,9 @@ CR3_HEADER = b"\0\0\0\x18ftypcrx " + bytes(100)
 
 
 def dng(orientation: int = 1) -> bytes:
-    """A raw file as a camera with an RGGB sensor writes it: a scene that gets brighter from left to right."""
+    """A raw file as a camera with an RGGB sensor writes it: a scene that gets brighter from left to
+    right.
+    """
     tifffile = pytest.importorskip("tifffile")
     scene = np.tile(np.linspace(200, 12_000, 96), (64, 1)).astype(np.uint16)
     unit = (10_000, 10_000)
@@ -66,7 +68,9 @@ def test_heic_goes_there_and_back_in_its_depth(dtype: type, depth: int) -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_heic_keeps_grey_and_alpha(channels: int) -> None:
     pytest.importorskip("pillow_heif")
-    samples = np.dstack([(SMOOTH >> 8).astype(np.uint8), 255 - (SMOOTH[..., :1] >> 8).astype(np.uint8)])
+    samples = np.dstack(
+        [(SMOOTH >> 8).astype(np.uint8), 255 - (SMOOTH[..., :1] >> 8).astype(np.uint8)]
+    )
     back = images.decode(images.encode(images.from_array(samples[..., -channels:]), "heic"))
     assert (back.grey, back.alpha is not None) == (channels == 1, channels == 4)
 
@@ -92,11 +96,16 @@ def test_a_raw_file_is_developed_to_16_bits_upright_with_its_exif(orientation: i
     assert picture.pixels.dtype == np.uint16
     height, width = picture.pixels.shape[:2]
     assert (height > width) == (orientation == 6)
-    along = picture.pixels.mean(axis=(1, 2)) if orientation == 6 else picture.pixels.mean(axis=(0, 2))
+    along = (
+        picture.pixels.mean(axis=(1, 2)) if orientation == 6 else picture.pixels.mean(axis=(0, 2))
+    )
     middle = along[4:-4]
     assert (np.diff(middle) > -200).all()
     assert middle[-1] > 4 * middle[0]
-    assert np.ptp(picture.pixels[20:40, 20:40].mean(axis=(0, 1))) < 0.2 * picture.pixels[20:40, 20:40].mean()
+    assert (
+        np.ptp(picture.pixels[20:40, 20:40].mean(axis=(0, 1)))
+        < 0.2 * picture.pixels[20:40, 20:40].mean()
+    )
     assert picture.metadata.exif is not None
     assert tags(picture.metadata.exif)[272] == "Sensor"
     assert tags(picture.metadata.exif)[274] == 1
@@ -136,7 +145,9 @@ def test_bombs_are_refused(kind: str) -> None:
         ("rawpy", "raw", b"II*\0\x10\0\0\0CR\2\0" + bytes(200)),
     ],
 )
-def test_an_absent_extra_is_named(package: str, extra: str, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absent_extra_is_named(
+    package: str, extra: str, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"pip install 'undim\[{extra}\]'"):
         images.decode(data)

@@ -1,4 +1,6 @@
-"""Hostile bytes: whatever they are, a picture comes out, or an InputError (or the name of an absent extra)."""
+"""Hostile bytes: whatever they are, a picture comes out, or an InputError (or the name of an absent
+extra).
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,16 @@ def _seeds() -> dict[str, bytes]:
     metadata = images.Metadata(exif_block("<"), XMP, SRGB, (300, 300))
     picture = dataclasses.replace(images.from_array(pixels), metadata=metadata)
     deep = dataclasses.replace(images.from_array(pixels.astype(np.uint16) * 257), metadata=metadata)
-    seeds = {format: images.encode(picture, format) for format in ("jpeg", "png", "webp", "tiff", "avif", "bmp")}
+    seeds = {
+        format: images.encode(picture, format)
+        for format in ("jpeg", "png", "webp", "tiff", "avif", "bmp")
+    }
     seeds |= {"png16": images.encode(deep, "png"), "tiff16": images.encode(deep, "tiff")}
     palette, cmyk = io.BytesIO(), io.BytesIO()
     Image.fromarray(pixels).quantize(5).save(palette, "PNG", transparency=1)
-    Image.frombytes("CMYK", (11, 9), np.dstack([pixels, pixels[..., :1]]).tobytes()).save(cmyk, "JPEG")
+    Image.frombytes("CMYK", (11, 9), np.dstack([pixels, pixels[..., :1]]).tobytes()).save(
+        cmyk, "JPEG"
+    )
     return seeds | {"palette": palette.getvalue(), "cmyk": cmyk.getvalue()}
 
 
@@ -54,7 +61,9 @@ def test_mutated_files_give_a_picture_or_an_input_error(name: str, data: st.Data
         mutated[data.draw(st.integers(0, last))] = data.draw(st.integers(0, 255))
     if data.draw(st.booleans()):
         cut = data.draw(st.integers(0, len(mutated)))
-        mutated[cut : cut + data.draw(st.integers(0, len(mutated)))] = data.draw(st.binary(max_size=20))
+        mutated[cut : cut + data.draw(st.integers(0, len(mutated)))] = data.draw(
+            st.binary(max_size=20)
+        )
     decode_or_refuse(bytes(mutated))
 
 

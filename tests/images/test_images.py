@@ -28,7 +28,9 @@ FORMATS = ["jpeg", "png", "webp", "tiff", "avif", "bmp"]
 
 
 def ramp(channels: int, dtype: type = np.uint8, shape: tuple[int, int] = (H, W)) -> np.ndarray:
-    """A smooth picture whose 16-bit values use their low bytes and, at the dark end, look like 8-bit ones."""
+    """A smooth picture whose 16-bit values use their low bytes and, at the dark end, look like
+    8-bit ones.
+    """
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]] / max(shape)
     planes = np.stack([(x + k * y) / (1 + k) for k in range(channels)], axis=-1)
     unit = planes / planes.max() if planes.max() > 0 else planes
@@ -62,7 +64,9 @@ def test_lossy_formats_come_near(format: str, dtype: type) -> None:
     assert np.abs(back / 255 - samples / white(samples.dtype)).mean() < 0.01
 
 
-@pytest.mark.parametrize(("format", "kept"), [("jpeg", 1), ("bmp", 1), ("png", 2), ("tiff", 2), ("avif", 4)])
+@pytest.mark.parametrize(
+    ("format", "kept"), [("jpeg", 1), ("bmp", 1), ("png", 2), ("tiff", 2), ("avif", 4)]
+)
 def test_grey_and_alpha_are_kept_as_far_as_the_format_holds_them(format: str, kept: int) -> None:
     assert stored(images.decode(images.encode(images.from_array(ramp(2)), format))).shape[2] == kept
 
@@ -83,7 +87,9 @@ def test_a_16_bit_png_of_our_own_is_read_alike_by_other_software() -> None:
         np.testing.assert_array_equal(np.asarray(image), samples >> 8)
 
 
-@pytest.mark.parametrize("settings", [{"quality": 35, "subsampling": 2}, {"quality": 97, "subsampling": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"quality": 35, "subsampling": 2}, {"quality": 97, "subsampling": 0}]
+)
 def test_a_jpeg_keeps_its_tables_and_subsampling_unless_told(settings: dict[str, int]) -> None:
     file = io.BytesIO()
     Image.fromarray(ramp(3)).save(file, "JPEG", **settings)
@@ -112,13 +118,16 @@ def test_turning_upright_agrees_with_pillow(orientation: int) -> None:
     samples = ramp(3)
     image = Image.fromarray(samples)
     image.getexif()[0x0112] = orientation
-    np.testing.assert_array_equal(_turned(samples, orientation), np.asarray(ImageOps.exif_transpose(image)))
+    np.testing.assert_array_equal(
+        _turned(samples, orientation), np.asarray(ImageOps.exif_transpose(image))
+    )
 
 
 @given(
     hnp.arrays(
         st.sampled_from([np.uint8, np.uint16]),
-        st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.tuples(*[st.integers(1, 9)] * 2, st.integers(1, 4)),
+        st.tuples(st.integers(1, 9), st.integers(1, 9))
+        | st.tuples(*[st.integers(1, 9)] * 2, st.integers(1, 4)),
     )
 )
 def test_an_array_comes_back_in_its_own_shape_and_dtype(array: np.ndarray) -> None:
@@ -162,7 +171,9 @@ def test_premultiplied_tiff_is_made_straight() -> None:
     tifffile = pytest.importorskip("tifffile")
     colour, alpha = np.full((4, 4, 3), 60_000, np.uint16), np.full((4, 4, 1), 32_768, np.uint16)
     file = io.BytesIO()
-    tifffile.imwrite(file, np.dstack([colour // 2, alpha]), photometric="rgb", extrasamples=["assocalpha"])
+    tifffile.imwrite(
+        file, np.dstack([colour // 2, alpha]), photometric="rgb", extrasamples=["assocalpha"]
+    )
     picture = images.decode(file.getvalue())
     assert np.abs(picture.pixels.astype(int) - 60_000).max() <= 2
     assert picture.alpha is not None
@@ -254,7 +265,11 @@ def test_files_that_are_cut_off_are_refused(format: str, dtype: type) -> None:
 
 def test_samples_that_no_picture_has_are_refused() -> None:
     tifffile = pytest.importorskip("tifffile")
-    for samples in (np.zeros((4, 4), np.uint32), np.zeros((4, 4), np.int8), np.zeros((4, 4, 7), np.uint8)):
+    for samples in (
+        np.zeros((4, 4), np.uint32),
+        np.zeros((4, 4), np.int8),
+        np.zeros((4, 4, 7), np.uint8),
+    ):
         file = io.BytesIO()
         tifffile.imwrite(file, samples, photometric="minisblack", planarconfig="contig")
         with pytest.raises(InputError, match="expected grey, RGB or CMYK"):
@@ -270,7 +285,9 @@ def test_absent_files_folders_and_foreign_types_are_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize("format", FORMATS)
 def test_bombs_are_refused_at_a_limit_that_can_be_raised(format: str) -> None:
     data = images.encode(images.from_array(ramp(3)), format)
-    with pytest.raises(InputError, match=f"{H * W:,} pixels, expected at most {H * W - 1:,}; raise max_pixels"):
+    with pytest.raises(
+        InputError, match=f"{H * W:,} pixels, expected at most {H * W - 1:,}; raise max_pixels"
+    ):
         images.decode(data, max_pixels=H * W - 1)
     assert images.decode(data, max_pixels=H * W).pixels.shape == (H, W, 3)
 
@@ -284,7 +301,9 @@ def test_pillows_own_limit_does_not_matter(format: str, monkeypatch: pytest.Monk
     assert images.decode(data).pixels.shape == (600, 800, 3)
 
 
-@pytest.mark.parametrize(("format", "quality"), [("xyz", None), ("gif", None), ("jpeg", 0), ("jpeg", 101)])
+@pytest.mark.parametrize(
+    ("format", "quality"), [("xyz", None), ("gif", None), ("jpeg", 0), ("jpeg", 101)]
+)
 def test_unknown_formats_and_qualities_are_refused(format: str, quality: int | None) -> None:
     with pytest.raises(InputError, match=r"got .*expected"):
         images.encode(images.from_array(ramp(3)), format, quality)
@@ -362,5 +381,7 @@ def test_of_two_writers_of_one_name_one_wins(tmp_path: Path) -> None:
 
 def test_importing_the_edge_loads_no_vips_and_no_codecs_that_are_not_needed() -> None:
     code = "import sys, undim.images; print(*{'pyvips', 'pillow_heif', 'rawpy', 'onnxruntime'} & set(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == ""

@@ -104,7 +104,9 @@ def test_resolution_in_dots_per_centimetre_is_understood() -> None:
 
 
 def test_iptc_comments_and_extended_xmp_of_a_jpeg_are_carried_along() -> None:
-    iptc = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", 8) + b"\x1c\x02\x78\0\x03Sea"
+    iptc = (
+        b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", 8) + b"\x1c\x02\x78\0\x03Sea"
+    )
     extended = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + bytes(8) + b"more"
     segments = b"".join(
         bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
@@ -131,7 +133,9 @@ def test_a_bigtiff_keeps_its_profile_and_its_orientation() -> None:
 
 def test_a_second_picture_in_a_jpeg_is_left_behind() -> None:
     file = io.BytesIO()
-    Image.fromarray(PIXELS).save(file, "MPO", save_all=True, append_images=[Image.fromarray(255 - PIXELS)])
+    Image.fromarray(PIXELS).save(
+        file, "MPO", save_all=True, append_images=[Image.fromarray(255 - PIXELS)]
+    )
     picture = images.decode(file.getvalue())
     assert np.abs(picture.pixels.astype(int) - PIXELS).mean() < 3
     assert b"MPF\0" not in images.encode(picture)
@@ -139,7 +143,9 @@ def test_a_second_picture_in_a_jpeg_is_left_behind() -> None:
 
 def test_tiff_metadata_are_read_by_pillow_and_from_pillow() -> None:
     block = exif.upright(exif_block(">"), 30, 20)
-    with Image.open(io.BytesIO(file_with(images.Metadata(exif=block, dpi=(300, 300)), "tiff"))) as image:
+    with Image.open(
+        io.BytesIO(file_with(images.Metadata(exif=block, dpi=(300, 300)), "tiff"))
+    ) as image:
         read = image.getexif()
         assert read[0x010F] == "Camera"
         assert read.get_ifd(0x8769)[0x927C] == MAKER_NOTE
@@ -164,7 +170,8 @@ def test_a_packet_too_long_for_one_segment_becomes_extended_xmp() -> None:
     data = file_with(images.Metadata(xmp=long), "jpeg")
     head = b"http://ns.adobe.com/xmp/extension/\0"
     pieces = [
-        piece[40 : int.from_bytes(before[-2:], "big") - 37] for before, piece in itertools.pairwise(data.split(head))
+        piece[40 : int.from_bytes(before[-2:], "big") - 37]
+        for before, piece in itertools.pairwise(data.split(head))
     ]
     assert b"".join(pieces) == long
     again = images.encode(images.decode(data))

@@ -1,4 +1,6 @@
-"""Fetching LOL, from a server on this machine that breaks off, lies, or serves an archive with bad intentions."""
+"""Fetching LOL, from a server on this machine that breaks off, lies, or serves an archive with bad
+intentions.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 def pixels_sha256() -> str:
     levels = [base + i for base in (10, 120) for i in range(len(NAMES["eval15"]))]
-    pixels = [np.broadcast_to(np.array([level, level, 7], np.uint8), (400, 600, 3)) for level in levels]
+    pixels = [
+        np.broadcast_to(np.array([level, level, 7], np.uint8), (400, 600, 3)) for level in levels
+    ]
     return hashlib.sha256(np.stack(pixels).tobytes()).hexdigest()
 
 
@@ -65,7 +69,9 @@ Answer = Callable[[BaseHTTPRequestHandler, int], None]
 
 
 class Server:
-    """Serves `content` at every path; `breaks` lists after how many bytes each further transfer is cut off."""
+    """Serves `content` at every path; `breaks` lists after how many bytes each further transfer is
+    cut off.
+    """
 
     def __init__(self) -> None:
         self.content = b""
@@ -86,7 +92,10 @@ class Server:
                 self.send_response(206 if outer.ranges else 200)
                 self.send_header("Content-Length", str(len(body)))
                 if outer.ranges:
-                    self.send_header("Content-Range", f"bytes {start}-{len(outer.content) - 1}/{len(outer.content)}")
+                    self.send_header(
+                        "Content-Range",
+                        f"bytes {start}-{len(outer.content) - 1}/{len(outer.content)}",
+                    )
                 self.end_headers()
                 self.wfile.write(body[: outer.breaks.pop(0)] if outer.breaks else body)
 
@@ -99,7 +108,9 @@ class Server:
 
     def source(self, *paths: str, sha256: str | None = None) -> Archive:
         digest = sha256 or hashlib.sha256(self.content).hexdigest()
-        return Archive(len(self.content), digest, tuple(self.address + p for p in paths or ("/lol.zip",)))
+        return Archive(
+            len(self.content), digest, tuple(self.address + p for p in paths or ("/lol.zip",))
+        )
 
 
 @pytest.fixture
@@ -113,8 +124,12 @@ def server() -> Iterator[Server]:
 
 def assert_complete(dest: Path) -> None:
     files = {p.relative_to(dest).as_posix(): p.read_bytes() for p in dest.rglob("*") if p.is_file()}
-    assert files == {name.removeprefix("lol_dataset/"): content for name, content in members().items()}
-    assert [p.name for p in dest.parent.iterdir()] == [dest.name], "something was left beside the folder"
+    assert files == {
+        name.removeprefix("lol_dataset/"): content for name, content in members().items()
+    }
+    assert [p.name for p in dest.parent.iterdir()] == [dest.name], (
+        "something was left beside the folder"
+    )
 
 
 def test_lol_is_fetched(server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +181,9 @@ def test_the_next_mirror_takes_over(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_wrong_checksum_is_refused_and_not_resumed(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"wrong checksum and was thrown away.*lol\.zip.*wrong checksum"):
+    with pytest.raises(
+        DataError, match=r"wrong checksum and was thrown away.*lol\.zip.*wrong checksum"
+    ):
         fetch_lol(tmp_path / "lol", source=server.source("/lol.zip", "/lol.zip", sha256="0" * 64))
     assert list(tmp_path.iterdir()) == []
 
@@ -184,7 +201,9 @@ def test_offline_is_said_clearly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     source = Archive(10, "0" * 64, (f"http://127.0.0.1:{port}/lol.zip",))
-    with pytest.raises(DataError, match=r"could not be fetched from .*refused.*Check the connection.*--zip"):
+    with pytest.raises(
+        DataError, match=r"could not be fetched from .*refused.*Check the connection.*--zip"
+    ):
         fetch_lol(tmp_path / "lol", source=source)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(fetch_lol, "__kwdefaults__", {"archive": None, "source": source})
@@ -198,7 +217,11 @@ def test_a_local_zip_needs_no_network(tmp_path: Path) -> None:
     archive = tmp_path / "in" / "LOLdataset.zip"
     archive.parent.mkdir()
     flat = {name.removeprefix("lol_dataset/"): content for name, content in members().items()}
-    extras = {"__MACOSX/our485/low/._2.png": b"x", "our485/low/Thumbs.db": b"x", "readme.txt": b"hello"}
+    extras = {
+        "__MACOSX/our485/low/._2.png": b"x",
+        "our485/low/Thumbs.db": b"x",
+        "readme.txt": b"hello",
+    }
     archive.write_bytes(zipped(flat | extras))
     dest = tmp_path / "out" / "lol"
     result = CliRunner().invoke(main, ["data", "lol", "--dest", str(dest), "--zip", str(archive)])
@@ -246,7 +269,10 @@ def without(*names: str) -> bytes:
 @pytest.mark.parametrize(
     ("archive", "words"),
     [
-        (zipped(members() | {"../../evil.png": b"x"}), "is unsafe: its member '../../evil.png' leads out"),
+        (
+            zipped(members() | {"../../evil.png": b"x"}),
+            "is unsafe: its member '../../evil.png' leads out",
+        ),
         (zipped(members() | {"our485/low/../../../9.png": png(1)}), "is unsafe"),
         (zipped(members() | {"/etc/our485/low/9.png": png(1)}), "is unsafe"),
         (zipped(members() | {"..\\..\\evil.png": b"x"}), "is unsafe"),
@@ -261,32 +287,49 @@ def without(*names: str) -> bytes:
         (b"<html>quota exceeded</html>", "cannot be unpacked"),
         (zipped(members())[:-100], "cannot be unpacked"),
         (zipped({}), "our485 holds 0 dark and 0 normal pictures, expected 3 pairs"),
-        (without(LOW2, LOW2.replace("low", "high")), "our485 holds 2 dark and 2 normal pictures, expected 3 pairs"),
+        (
+            without(LOW2, LOW2.replace("low", "high")),
+            "our485 holds 2 dark and 2 normal pictures, expected 3 pairs",
+        ),
         (without(LOW2), "our485 holds 2 dark and 3 normal pictures"),
         (zipped({n: c for n, c in members().items() if "our485" in n}), "eval15 holds 0 dark"),
         (zipped(members() | {LOW2: b"not a picture"}), "our485/low/2.png is damaged"),
-        (zipped(members() | {LOW2: png(1, size=(400, 600))}), r"our485/low/2.png is \(400, 600\) RGB, expected"),
-        (zipped(members() | {LOW2: png(1, mode="L")}), r"our485/low/2.png is \(600, 400\) L, expected"),
+        (
+            zipped(members() | {LOW2: png(1, size=(400, 600))}),
+            r"our485/low/2.png is \(400, 600\) RGB, expected",
+        ),
+        (
+            zipped(members() | {LOW2: png(1, mode="L")}),
+            r"our485/low/2.png is \(600, 400\) L, expected",
+        ),
         (zipped(members() | {"lol_dataset/eval15/low/1.png": png(11)}), "not those of LOL v1"),
     ],
 )
-def test_an_archive_that_is_hostile_damaged_or_another(archive: bytes, words: str, tmp_path: Path) -> None:
+def test_an_archive_that_is_hostile_damaged_or_another(
+    archive: bytes, words: str, tmp_path: Path
+) -> None:
     (tmp_path / "in").mkdir()
     path = tmp_path / "in" / "a.zip"
     path.write_bytes(archive)
     with pytest.raises(DataError, match=words) as caught:
         fetch_lol(tmp_path / "out" / "lol", archive=path)
-    assert "out/.lol" not in str(caught.value) or "twice" in words, "the message names a folder that is gone"
+    assert "out/.lol" not in str(caught.value) or "twice" in words, (
+        "the message names a folder that is gone"
+    )
     assert list((tmp_path / "out").iterdir()) == []
     assert {p.name for p in tmp_path.iterdir()} == {"in", "out"}
 
 
 def test_an_absent_zip(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"absent\.zip does not exist; expected the zip file of LOL v1"):
+    with pytest.raises(
+        DataError, match=r"absent\.zip does not exist; expected the zip file of LOL v1"
+    ):
         fetch_lol(tmp_path / "lol", archive=tmp_path / "absent.zip")
 
 
-def test_the_committed_checksum_is_that_of_the_real_pictures(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_committed_checksum_is_that_of_the_real_pictures(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(lol, "PAIRS", {"eval15": 15})
     lol._verify(shared / "data" / "lol-v1")

@@ -31,7 +31,9 @@ def picture(seed: int, shape: tuple[int, int] = (45, 62)) -> np.ndarray:
     """Smooth structure and noise, so that SSIM has something of both to see."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[: shape[0], : shape[1]]
-    waves = 110 + 60 * np.sin(rows / 5 + seed)[..., None] * np.cos(columns[..., None] / 7 + np.arange(3))
+    waves = 110 + 60 * np.sin(rows / 5 + seed)[..., None] * np.cos(
+        columns[..., None] / 7 + np.arange(3)
+    )
     return np.clip(waves + rng.normal(0, 15, (*shape, 3)), 0, 255).astype(np.uint8)
 
 
@@ -39,7 +41,13 @@ def picture(seed: int, shape: tuple[int, int] = (45, 62)) -> np.ndarray:
 def test_convention_ssim_is_the_gaussian_window_of_wang(shape: tuple[int, int]) -> None:
     a, b = picture(0, shape), picture(1, shape)
     expected = structural_similarity(
-        a, b, channel_axis=2, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        a,
+        b,
+        channel_axis=2,
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
     )
     assert ssim(a, b, data_range=255) == pytest.approx(expected, abs=1e-6)
     assert ssim(a / 255, b / 255, data_range=1) == pytest.approx(expected, abs=1e-6)
@@ -81,7 +89,9 @@ def test_convention_wrapped_psnr_is_only_on_request_and_only_for_uint8() -> None
 def test_convention_gt_mean_is_a_column_of_its_own() -> None:
     reference = picture(3)
     dark = (reference * 0.25).astype(np.uint8)
-    assert gt_mean_psnr(dark, reference, data_range=255) > psnr(dark, reference, data_range=255) + 15
+    assert (
+        gt_mean_psnr(dark, reference, data_range=255) > psnr(dark, reference, data_range=255) + 15
+    )
     assert METRICS["psnr"].function is psnr
     black = np.zeros_like(reference)
     assert gt_mean_psnr(black, reference, data_range=255) == psnr(black, reference, data_range=255)
@@ -92,7 +102,9 @@ def test_convention_gt_mean_scales_luma_and_clips() -> None:
     image[:, :6], image[:, 6:] = (100, 100, 100), (200, 200, 200)  # mean 150
     reference = np.full((12, 12, 3), 225, np.uint8)  # gain 1.5: 150 and 300, clipped to 255
     error = ((225 - 150) ** 2 + (255 - 225) ** 2) / 2
-    assert gt_mean_psnr(image, reference, data_range=255) == pytest.approx(10 * math.log10(255**2 / error))
+    assert gt_mean_psnr(image, reference, data_range=255) == pytest.approx(
+        10 * math.log10(255**2 / error)
+    )
 
 
 def test_the_page_lists_every_metric() -> None:

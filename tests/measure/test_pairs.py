@@ -52,7 +52,10 @@ def test_references_may_lie_elsewhere(tmp_path: Path) -> None:
 
 def test_a_folder_of_pictures_is_unpaired(tmp_path: Path) -> None:
     touch(tmp_path, "b.JPG", "a.png", "notes.txt")
-    assert [(item.name, item.reference) for item in find_items(tmp_path)] == [("a.png", None), ("b.JPG", None)]
+    assert [(item.name, item.reference) for item in find_items(tmp_path)] == [
+        ("a.png", None),
+        ("b.JPG", None),
+    ]
 
 
 def test_two_pictures_of_one_stem_cannot_be_paired(tmp_path: Path) -> None:

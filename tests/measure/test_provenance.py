@@ -16,7 +16,9 @@ def test_the_fingerprint_knows_names_contents_and_order(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("a", "b", "c")]
     for file, text in zip(files, ("one", "two", "two"), strict=True):
         file.write_text(text)
-    prints = {fingerprint(chosen) for chosen in (files[:2], files[1::-1], files[::2], files[:1], files)}
+    prints = {
+        fingerprint(chosen) for chosen in (files[:2], files[1::-1], files[::2], files[:1], files)
+    }
     assert len(prints) == 5
     before = fingerprint(files)
     files[2].write_text("three")
@@ -29,7 +31,9 @@ def test_the_commit_is_that_of_this_checkout_or_none() -> None:
     assert re.fullmatch(r"[0-9a-f]{40}( with changes)?", commit() or "")
 
 
-def test_an_installation_inside_another_checkout_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installation_inside_another_checkout_has_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
     assert commit() is None
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)

@@ -12,9 +12,10 @@ from undim.errors import InputError
 from undim.measure.metrics import psnr
 from undim.model import tiles
 from undim.model.denoiser import LearnedDenoiser
-from undim.pixels.curve import MAXIMUM, apply_curves, to_unit
+from undim.pixels.curve import apply_curves
 from undim.pixels.filter import filter_and_apply
 from undim.pixels.noise import matched_eps
+from undim.pixels.samples import MAXIMUM, to_unit
 from undim.video.sequence import FrameEnhancer
 
 CURVE = np.full((8, 1, 1), 0.4, np.float32)
@@ -35,17 +36,23 @@ def scene(height: int = 90, width: int = 130) -> np.ndarray:
     return image
 
 
-def noisy(image: np.ndarray, dtype: type = np.uint8, sigma: float = 0.05, seed: int = 0) -> np.ndarray:
+def noisy(
+    image: np.ndarray, dtype: type = np.uint8, sigma: float = 0.05, seed: int = 0
+) -> np.ndarray:
     samples = np.clip(image + np.random.default_rng(seed).normal(0, sigma, image.shape), 0, 1)
     if dtype == np.float32:
         return samples.astype(dtype)
     return np.round(samples * MAXIMUM[np.dtype(dtype)]).astype(dtype)
 
 
-def both(image: np.ndarray, dtype: type = np.uint8, sigma: float = 0.012, seed: int = 0) -> tuple[np.ndarray, ...]:
+def both(
+    image: np.ndarray, dtype: type = np.uint8, sigma: float = 0.012, seed: int = 0
+) -> tuple[np.ndarray, ...]:
     """A dark, noisy capture of a scene, brightened; and the same filtered before that."""
     dark, eps = noisy(0.15 * image, dtype, sigma, seed), matched_eps(0.012)
-    return apply_curves(dark, CURVE), filter_and_apply(dark, CURVE, eps=0.5 * eps, chroma_eps=2 * eps)
+    return apply_curves(dark, CURVE), filter_and_apply(
+        dark, CURVE, eps=0.5 * eps, chroma_eps=2 * eps
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -74,15 +81,24 @@ def test_the_amount_blends_and_0_is_the_filtered_picture(denoiser: LearnedDenois
     np.testing.assert_allclose(half, (filtered + full) / 2, atol=1e-5)
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 100), (100, 1), (7, 3), (64, 64), (65, 121)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (1, 100), (100, 1), (7, 3), (64, 64), (65, 121)]
+)
 def test_every_size_works(denoiser: LearnedDenoiser, height: int, width: int) -> None:
     cleaned = denoiser(*both(np.full((height, width, 3), 0.5)))
     assert cleaned.shape == (height, width, 3)
-    assert abs(cleaned.mean() / 255 - apply_curves(np.full((1, 1, 3), 0.075, np.float32), CURVE).mean()) < 0.1
+    assert (
+        abs(
+            cleaned.mean() / 255 - apply_curves(np.full((1, 1, 3), 0.075, np.float32), CURVE).mean()
+        )
+        < 0.1
+    )
 
 
 @pytest.mark.parametrize("tile", [16, 40])
-def test_tiles_are_the_whole(denoiser: LearnedDenoiser, monkeypatch: pytest.MonkeyPatch, tile: int) -> None:
+def test_tiles_are_the_whole(
+    denoiser: LearnedDenoiser, monkeypatch: pytest.MonkeyPatch, tile: int
+) -> None:
     pictures = both(scene(), np.float32)
     whole = denoiser(*pictures)
     monkeypatch.setattr(tiles, "TILE", tile)
@@ -93,7 +109,9 @@ def test_tiles_are_the_whole(denoiser: LearnedDenoiser, monkeypatch: pytest.Monk
 
 def test_strides_do_not_matter(denoiser: LearnedDenoiser) -> None:
     turned = [picture[::-1, ::2] for picture in both(scene(40, 60))]
-    np.testing.assert_array_equal(denoiser(*turned), denoiser(*(picture.copy() for picture in turned)))
+    np.testing.assert_array_equal(
+        denoiser(*turned), denoiser(*(picture.copy() for picture in turned))
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -19,7 +19,9 @@ def test_the_default_is_in_the_table() -> None:
 
 
 def test_every_weight_file_is_in_the_table() -> None:
-    assert {path.name for path in WEIGHTS.glob("*.onnx")} == {model.file for model in (*MODELS.values(), DENOISER)}
+    assert {path.name for path in WEIGHTS.glob("*.onnx")} == {
+        model.file for model in (*MODELS.values(), DENOISER)
+    }
 
 
 @pytest.mark.parametrize("model", [*MODELS.values(), DENOISER], ids=lambda model: model.recipe)

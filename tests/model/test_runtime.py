@@ -33,7 +33,9 @@ def test_maps_have_the_size_of_the_thumbnail(tmp_path: Path, channels: int) -> N
 
 
 def test_the_thumbnail_is_height_by_width_by_rgb(tmp_path: Path) -> None:
-    """Maps answer to the place that is bright: the network sees rows as rows and columns as columns."""
+    """Maps answer to the place that is bright: the network sees rows as rows and columns as
+    columns.
+    """
     estimator = CurveEstimator(write_model(tmp_path / "m.onnx", channels=1))
     dark = np.zeros((20, 30, 3), np.float32)
     spot = dark.copy()
@@ -44,7 +46,8 @@ def test_the_thumbnail_is_height_by_width_by_rgb(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "thumbnail", [np.zeros((4, 4, 3)), np.zeros((3, 4, 4), np.float32), np.zeros((4, 4), np.float32)]
+    "thumbnail",
+    [np.zeros((4, 4, 3)), np.zeros((3, 4, 4), np.float32), np.zeros((4, 4), np.float32)],
 )
 def test_wrong_thumbnails_are_refused(tmp_path: Path, thumbnail: np.ndarray) -> None:
     estimator = CurveEstimator(write_model(tmp_path / "m.onnx"))
@@ -100,7 +103,9 @@ def test_an_absent_device_is_an_error_not_a_fallback(tmp_path: Path) -> None:
         CurveEstimator(write_model(tmp_path / "m.onnx"), device="cuda")
 
 
-def test_a_device_that_does_not_start_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_does_not_start_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """ONNX Runtime would use the processor and say so in its log only."""
     session = onnxruntime.InferenceSession
 
@@ -109,7 +114,9 @@ def test_a_device_that_does_not_start_is_an_error(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", fall_back)
     monkeypatch.setattr(
-        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        onnxruntime,
+        "get_available_providers",
+        lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
     )
     with pytest.raises(DeviceError, match="could not start"):
         CurveEstimator(write_model(tmp_path / "m.onnx"), device="cuda")
@@ -119,7 +126,9 @@ def test_auto_takes_what_is_there(tmp_path: Path) -> None:
     assert CurveEstimator(write_model(tmp_path / "m.onnx")).device in devices()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there telemetry is the system's, and leaves no file")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="there telemetry is the system's, and leaves no file"
+)
 def test_onnxruntime_keeps_no_record_of_what_it_runs(tmp_path: Path) -> None:
     model, home = write_model(tmp_path / "m.onnx"), tmp_path / "home"
     silencers = {"CI", "ORT_RUNNING_UNIT_TESTS", "ORT_DISABLE_TELEMETRY"}

@@ -1,4 +1,6 @@
-"""Averaging over time: less noise at rest, no ghosts of what moves, and a kernel that equals its reference."""
+"""Averaging over time: less noise at rest, no ghosts of what moves, and a kernel that equals its
+reference.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undim.measure.metrics import psnr
-from undim.pixels.average import FAINT, FRAMES, TemporalAverage, average, average_numpy, noise
-from undim.pixels.kernel import native_kernel
+from undim.pixels import reference
+from undim.pixels.average import FAINT, FRAMES, TemporalAverage, average, motion_limits, noise
+from undim.pixels.jobs import Average
+from undim.pixels.samples import spread
 
 Frame = np.ndarray  # (H, W, 3)
 
@@ -32,7 +36,9 @@ def noisy(clean: np.ndarray, sigma: float, seed: int) -> np.ndarray:
 
 
 def gradient(height: int = 64, width: int = 96) -> np.ndarray:
-    ramp = np.linspace(3000, 9000, width)[None, :, None] + np.linspace(0, 2000, height)[:, None, None]
+    ramp = (
+        np.linspace(3000, 9000, width)[None, :, None] + np.linspace(0, 2000, height)[:, None, None]
+    )
     return np.rint(ramp * np.array([1.0, 0.9, 0.7])).astype(np.uint16)
 
 
@@ -52,25 +58,31 @@ def test_the_first_frame_and_a_still_film_come_out_as_they_are() -> None:
         assert (filtered(frame) == frame).all()
 
 
+def still(shapes: list[tuple[int, int]]) -> Average:
+    """The average of one frame of level 60."""
+    planes = [np.full(shape, 60 * 256, np.uint16) for shape in shapes]
+    return Average(planes, np.ones(shapes[2], np.uint8))
+
+
 def test_noise_half_as_strong_again_as_was_measured_is_not_taken_for_motion() -> None:
     rng, shapes = np.random.default_rng(0), [(128, 128), (64, 64), (64, 64)]
-    states = [([np.full(shape, 60 * 256, np.uint16) for shape in shapes], np.ones(shapes[2], np.uint8)) for _ in "ab"]
+    states = [still(shapes), still(shapes)]
     for i in range(24):
         frame = [np.rint(rng.normal(60, 3, shape)).astype(np.uint8) for shape in shapes]
-        average(frame, 8, *states[i % 2], [2 / 255] * 3, *states[1 - i % 2])
-    assert (states[0][1] < FRAMES).mean() < 0.01
+        average(frame, 8, states[i % 2], states[1 - i % 2], [2 / 255] * 3)
+    assert (states[0].count < FRAMES).mean() < 0.01
 
 
 @pytest.mark.parametrize("cell", [(1, 1), (2, 2)])
 def test_a_step_under_noise_in_luma_alone_is_followed_at_once(cell: tuple[int, int]) -> None:
     rng, shapes = np.random.default_rng(0), [(128, 128), *[(128 // cell[0], 128 // cell[1])] * 2]
-    states = [([np.full(shape, 60 * 256, np.uint16) for shape in shapes], np.ones(shapes[2], np.uint8)) for _ in "ab"]
+    states = [still(shapes), still(shapes)]
     for i in range(24):
         luma = 66 if i == 23 else 60  # one and a half times the noise
         frame = [np.rint(rng.normal(luma, 4, shapes[0])).astype(np.uint8)]
         frame += [np.full(shape, 60, np.uint8) for shape in shapes[1:]]
-        average(frame, 8, *states[i % 2], [4 / 255, 0, 0], *states[1 - i % 2])
-    assert states[0][0][0].mean() / 256 > 65.5
+        average(frame, 8, states[i % 2], states[1 - i % 2], [4 / 255, 0, 0])
+    assert states[0].planes[0].mean() / 256 > 65.5
 
 
 def test_a_moving_thing_leaves_no_ghost() -> None:
@@ -99,7 +111,9 @@ def test_it_beats_the_noisy_frames_in_psnr_at_once() -> None:
     gains = []
     for i in range(6):
         frame = noisy(clean, 0.01, i)
-        gains.append(psnr(filtered(frame), clean, data_range=65535) - psnr(frame, clean, data_range=65535))
+        gains.append(
+            psnr(filtered(frame), clean, data_range=65535) - psnr(frame, clean, data_range=65535)
+        )
     assert gains[0] == 0
     assert gains[1] > 2
     assert gains[5] > 6
@@ -109,7 +123,10 @@ def yuv(height: int, width: int, cell: tuple[int, int], depth: int, seed: int) -
     """Three planes of random samples, the last two coarser by a cell's size."""
     rng, coarse = np.random.default_rng(seed), (-(-height // cell[0]), -(-width // cell[1]))
     dtype = np.uint8 if depth == 8 else np.uint16
-    return [rng.integers(0, 2**depth, shape).astype(dtype) for shape in ((height, width), coarse, coarse)]
+    return [
+        rng.integers(0, 2**depth, shape).astype(dtype)
+        for shape in ((height, width), coarse, coarse)
+    ]
 
 
 @pytest.mark.parametrize("depth", [8, 10, 16])
@@ -164,8 +181,7 @@ def test_a_film_without_noise_is_left_alone() -> None:
 def test_native_equals_numpy(
     height: int, width: int, cell: tuple[int, int], depth: int, way: str, sigma: float, threads: int, seed: int
 ) -> None:  # fmt: skip
-    if native_kernel() is None:
-        pytest.skip("the native kernel was not built")
+    native = pytest.importorskip("undim.pixels._native", reason="the kernel was not built")
     rng, frame = np.random.default_rng(seed), yuv(height, width, cell, depth, seed)
     before = [noisy(plane.astype(np.uint16) << (16 - depth), sigma, seed) for plane in frame]
     before[0][: height // 3] = rng.integers(0, 65536)  # a part that moved
@@ -174,16 +190,16 @@ def test_native_equals_numpy(
     if way == "flipped":
         frame = [plane[::-1, ::-1].copy()[::-1, ::-1] for plane in frame]
     count = rng.integers(1, FRAMES + 1, frame[2].shape).astype(np.uint8)
+    limits = motion_limits(frame[0].shape, count.shape, [sigma] * 3)
     results = []
-    for work in (average, average_numpy):
-        after, next_count = [np.empty_like(plane) for plane in before], np.empty_like(count)
-        more = [threads] if work is average else []
-        work(frame, depth, before, count, [sigma] * 3, after, next_count, *more)
-        results.append((after, next_count))
-    (result, result_count), (expected, expected_count) = results
-    same = result_count == expected_count  # the thresholds are float32 in one, float64 in the other
+    for kernel in (native, reference):
+        after = Average([np.empty_like(plane) for plane in before], np.empty_like(count))
+        kernel.average_planes(frame, depth, Average(before, count), after, limits, threads)
+        results.append(after)
+    result, expected = results
+    same = result.count == expected.count  # the thresholds are float32 in one, float64 in the other
     assert same.mean() > 0.999 or (~same).sum() <= 1
-    for got, wanted in zip(result, expected, strict=True):
+    for got, wanted in zip(result.planes, expected.planes, strict=True):
         scale = [-(-got.shape[i] // same.shape[i]) for i in (0, 1)]
-        pixels = same.repeat(scale[0], axis=0).repeat(scale[1], axis=1)[: got.shape[0], : got.shape[1]]
+        pixels = spread(same, *scale, got.shape)
         assert np.abs(got.astype(int) - wanted)[pixels].max(initial=0) <= 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,15 @@ import pytest
 from PIL import Image
 
 from undim.errors import InputError
-from undim.pixels.curve import MAXIMUM, apply_curves
+from undim.pixels.curve import apply_curves
 from undim.pixels.filter import (
     filter_and_apply,
-    filter_and_apply_numpy,
     guided_filter,
-    guided_filter_numpy,
 )
 from undim.pixels.noise import estimate_noise, matched_eps
+from undim.pixels.samples import MAXIMUM
 
-Filter = Callable[..., Any]
-both = pytest.mark.parametrize("smooth", [guided_filter, guided_filter_numpy])
-fused = pytest.mark.parametrize("fused", [filter_and_apply, filter_and_apply_numpy])
+both = pytest.mark.usefixtures("each_kernel")
 
 
 def noise(shape: tuple[int, ...], sigma: float, mean: float = 0.3, seed: int = 0) -> Any:
@@ -34,7 +30,7 @@ def noise(shape: tuple[int, ...], sigma: float, mean: float = 0.3, seed: int = 0
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 9, 3), (40, 3, 3), (37, 61, 3)])
 @pytest.mark.parametrize(("radius", "eps"), [(1, 1e-4), (2, 4e-4), (7, 1e-2)])
 def test_it_is_the_filter_of_the_paper_with_mirrored_borders(
-    smooth: Filter, shape: tuple[int, ...], radius: int, eps: float
+    shape: tuple[int, ...], radius: int, eps: float
 ) -> None:
     box = pytest.importorskip("scipy.ndimage").uniform_filter
     image = np.random.default_rng(3).random(shape).astype(np.float32)
@@ -43,22 +39,22 @@ def test_it_is_the_filter_of_the_paper_with_mirrored_borders(
     variance = box(x * x, size, mode="reflect") - mean**2
     a = variance / (variance + eps)
     expected = box(a, size, mode="reflect") * x + box(mean - a * mean, size, mode="reflect")
-    assert np.abs(smooth(image, radius=radius, eps=eps) - expected).max() < 1e-5
+    assert np.abs(guided_filter(image, radius=radius, eps=eps) - expected).max() < 1e-5
 
 
 @both
 @pytest.mark.parametrize("dtype", MAXIMUM, ids=str)
-def test_a_flat_image_stays_as_it_is(smooth: Filter, dtype: Any) -> None:
+def test_a_flat_image_stays_as_it_is(dtype: Any) -> None:
     level = 0.3 if dtype == np.float32 else 77
     image = np.full((30, 40, 3), level, dtype)
-    assert np.allclose(smooth(image), image, rtol=1e-6, atol=0)
+    assert np.allclose(guided_filter(image), image, rtol=1e-6, atol=0)
 
 
 @both
-def test_noise_goes_and_edges_stay(smooth: Filter) -> None:
+def test_noise_goes_and_edges_stay() -> None:
     image = noise((64, 64, 3), 0.01, mean=0.2)
     image[:, 32:] += np.float32(0.5)
-    out = smooth(image)
+    out = guided_filter(image)
     assert out[:, 8:24].std() < 0.4 * image[:, 8:24].std()
     step = out[:, 32].mean() - out[:, 31].mean()
     assert step == pytest.approx(0.5, abs=0.02)
@@ -66,66 +62,71 @@ def test_noise_goes_and_edges_stay(smooth: Filter) -> None:
 
 @both
 @pytest.mark.parametrize(
-    "arguments", [{"radius": 0}, {"radius": 65}, {"eps": 0.0}, {"eps": float("nan")}, {"eps": float("inf")}]
+    "arguments",
+    [{"radius": 0}, {"radius": 65}, {"eps": 0.0}, {"eps": float("nan")}, {"eps": float("inf")}],
 )
-def test_bad_arguments_are_named(smooth: Filter, arguments: dict[str, Any]) -> None:
+def test_bad_arguments_are_named(arguments: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(arguments))}=.*expected"):
-        smooth(np.zeros((4, 4, 3), np.uint8), **arguments)
+        guided_filter(np.zeros((4, 4, 3), np.uint8), **arguments)
 
 
 @both
-def test_bad_samples_are_refused(smooth: Filter) -> None:
+def test_bad_samples_are_refused() -> None:
     image = np.zeros((4, 4, 3), np.float32)
     image[2, 1, 0] = np.nan
     with pytest.raises(InputError, match="no NaN"):
-        smooth(image)
+        guided_filter(image)
 
 
-@fused
-def test_fused_equals_filter_then_curve(fused: Filter) -> None:
+@both
+def test_fused_equals_filter_then_curve() -> None:
     image = noise((50, 60, 3), 0.05)
     maps = np.random.default_rng(4).uniform(-1, 1, (24, 5, 6)).astype(np.float32)
     expected = apply_curves(guided_filter(image, radius=3, eps=1e-3), maps, strength=0.7)
-    out = fused(image, maps, strength=0.7, radius=3, eps=1e-3)
+    out = filter_and_apply(image, maps, strength=0.7, radius=3, eps=1e-3)
     assert np.abs(out - expected).max() < 1e-5
 
 
-@fused
-def test_fused_keeps_highlights_below_the_maximum(fused: Filter) -> None:
+@both
+def test_fused_keeps_highlights_below_the_maximum() -> None:
     image = np.full((12, 12, 3), 254, np.uint8)
     image[4:8, 4:8] = 255
-    out = fused(image, np.ones((1, 1, 1), np.float32))
+    out = filter_and_apply(image, np.ones((1, 1, 1), np.float32))
     assert out[image < 255].max() == 254
 
 
-@fused
-def test_the_null_model_scores_what_it_should_on_eval15(fused: Filter, shared: Path) -> None:
+@both
+def test_the_null_model_scores_what_it_should_on_eval15(shared: Path) -> None:
     with (shared / "calibration" / "eval15_expected.csv").open() as file:
         expected = {row["image"]: float(row["null_model_psnr"]) for row in csv.DictReader(file)}
     folder = shared / "data" / "lol-v1" / "eval15"
     for name in ("1.png", "493.png", "780.png"):
-        low, high = (np.asarray(Image.open(folder / side / name).convert("RGB")) for side in ("low", "high"))
-        out = fused(low, np.full((1, 1, 1), 0.383, np.float32))
+        low, high = (
+            np.asarray(Image.open(folder / side / name).convert("RGB")) for side in ("low", "high")
+        )
+        out = filter_and_apply(low, np.full((1, 1, 1), 0.383, np.float32))
         error = np.mean((out / 255 - high / 255) ** 2)
         assert -10 * np.log10(error) == pytest.approx(expected[name], abs=0.001)
 
 
 @both
-def test_colour_noise_is_smoothed_more_than_brightness_and_a_grey_picture_alike(smooth: Any) -> None:
+def test_colour_noise_is_smoothed_more_than_brightness_and_a_grey_picture_alike() -> None:
     coloured = noise((96, 96, 3), 0.01)
     brightness, colour = coloured.mean(axis=2), coloured - coloured.mean(axis=2, keepdims=True)
-    out = smooth(coloured, eps=1e-6, chroma_eps=1e-3)
+    out = guided_filter(coloured, eps=1e-6, chroma_eps=1e-3)
     assert np.abs(out.mean(axis=2) - brightness).max() < 0.1 * brightness.std()
     assert (out - out.mean(axis=2, keepdims=True)).std() < 0.4 * colour.std()
     grey = np.repeat(noise((96, 96, 1), 0.01), 3, axis=2)
-    np.testing.assert_allclose(smooth(grey, eps=1e-4, chroma_eps=1e-3), smooth(grey, eps=1e-4), atol=1e-6)
+    np.testing.assert_allclose(
+        guided_filter(grey, eps=1e-4, chroma_eps=1e-3), guided_filter(grey, eps=1e-4), atol=1e-6
+    )
 
 
 @both
-def test_white_stays_white_where_colour_differences_are_filtered(smooth: Any) -> None:
+def test_white_stays_white_where_colour_differences_are_filtered() -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     image[10:30, 10:30] = 255
-    out = smooth(image, eps=1e-4, chroma_eps=1e-3)
+    out = guided_filter(image, eps=1e-4, chroma_eps=1e-3)
     assert (out[15:25, 15:25] == 255).all()
     assert (out[image < 255] < 255).all()
 

@@ -50,27 +50,39 @@ def test_enhance_sends_the_bytes_of_the_command_line(
     source.write_bytes(picture(format, exif=exif.tobytes()))
     flags = ["--strength", "0.8", "--denoise", "0.5"]
     assert (
-        CliRunner().invoke(main, ["enhance", str(source), "-o", str(target), "--model", str(model), *flags]).exit_code
+        CliRunner()
+        .invoke(main, ["enhance", str(source), "-o", str(target), "--model", str(model), *flags])
+        .exit_code
         == 0
     )
-    raw = api.post("/enhance", params={"strength": 0.8, "denoise": 0.5}, content=source.read_bytes())
+    raw = api.post(
+        "/enhance", params={"strength": 0.8, "denoise": 0.5}, content=source.read_bytes()
+    )
     form = api.post(
-        "/enhance", params={"strength": 0.8, "denoise": 0.5}, files={"file": ("a.bin", source.read_bytes())}
+        "/enhance",
+        params={"strength": 0.8, "denoise": 0.5},
+        files={"file": ("a.bin", source.read_bytes())},
     )
     assert raw.content == form.content == target.read_bytes()
     assert raw.headers["content-type"] == f"image/{format.lower()}"
     assert Image.open(io.BytesIO(raw.content)).getexif()[0x010E] == "a night"
 
 
-def test_format_quality_and_model_are_the_callers_choice(api: httpx.Client, enhancers: dict[str, Enhancer]) -> None:
+def test_format_quality_and_model_are_the_callers_choice(
+    api: httpx.Client, enhancers: dict[str, Enhancer]
+) -> None:
     image = dark()
     response = api.post("/enhance?model=shared&format=png", content=picture("PNG", image))
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(response.content))), enhancers["shared"](image))
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(io.BytesIO(response.content))), enhancers["shared"](image)
+    )
     small, large = (api.post(f"/enhance?quality={q}", content=picture()).content for q in (20, 95))
     assert len(small) < len(large)
 
 
-def test_curves_are_those_of_the_enhancer(api: httpx.Client, enhancers: dict[str, Enhancer]) -> None:
+def test_curves_are_those_of_the_enhancer(
+    api: httpx.Client, enhancers: dict[str, Enhancer]
+) -> None:
     image = dark()
     response = api.post("/curves?model=free", content=picture("PNG", image))
     maps = np.load(io.BytesIO(response.content))
@@ -87,7 +99,9 @@ def test_health_and_readiness(api: httpx.Client) -> None:
     assert api.get("/readyz").json() == {"status": "ready"}
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/assets/page.js", "/healthz", "/models", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/assets/page.js", "/healthz", "/models", "/nothing"]
+)
 def test_head_is_get_without_the_body(api: httpx.Client, path: str) -> None:
     head, get = api.head(path), api.get(path)
     assert head.content == b""
@@ -150,7 +164,9 @@ def test_a_body_that_is_no_picture_is_refused(
 
 def test_a_second_part_ends_the_reading_of_a_form(api: httpx.Client) -> None:
     body = b"--x\r\n\r\none\r\n--x\r\n\r\ntwo\r\n--x and what no form says"
-    assert "more than one part" in problem(api.post("/enhance", content=body, headers=FORM), "invalid-request")
+    assert "more than one part" in problem(
+        api.post("/enhance", content=body, headers=FORM), "invalid-request"
+    )
 
 
 class Faulty(Enhancer):
@@ -163,7 +179,10 @@ def test_a_fault_is_a_problem_and_is_logged(model: Path, caplog: pytest.LogCaptu
         response = httpx.post(f"{address}/curves", content=picture())
         assert "fault of the server" in problem(response, "internal")
         assert "default-src 'none'" in response.headers["content-security-policy"]
-        assert 'undim_requests_total{route="/curves",status="500"} 1\n' in httpx.get(f"{address}/metrics").text
+        assert (
+            'undim_requests_total{route="/curves",status="500"} 1\n'
+            in httpx.get(f"{address}/metrics").text
+        )
     assert "ZeroDivisionError: a bug" in caplog.text
 
 
@@ -218,7 +237,9 @@ def test_the_servers_own_page_may_post(api: httpx.Client) -> None:
         ("evil.example", False), ("localhost.evil.example", False), ("", False), ("[:", False),
     ],
 )  # fmt: skip
-def test_only_known_names_are_answered(enhancers: dict[str, Enhancer], host: str, known: bool) -> None:
+def test_only_known_names_are_answered(
+    enhancers: dict[str, Enhancer], host: str, known: bool
+) -> None:
     with running(enhancers, hosts=["photos.EXAMPLE"]) as address:
         response = httpx.get(f"{address}/healthz", headers={"host": host})
         if known:
@@ -240,14 +261,21 @@ def test_a_token_guards_the_api_and_not_the_page(enhancers: dict[str, Enhancer])
                 assert response.headers["www-authenticate"] == "Bearer"
         right = {"authorization": f"Bearer {TOKEN}"}
         assert client.post("/enhance", content=picture(), headers=right).status_code == 200
-        assert all(client.get(path).status_code == 200 for path in ("/", "/healthz", "/readyz", "/docs"))
+        assert all(
+            client.get(path).status_code == 200 for path in ("/", "/healthz", "/readyz", "/docs")
+        )
 
 
 def test_nothing_is_written_to_the_disk_or_the_log(
-    enhancers: dict[str, Enhancer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    enhancers: dict[str, Enhancer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    large = picture("BMP", dark(900, 900))  # over a megabyte, from where Starlette's form parser would use a file
+    large = picture(
+        "BMP", dark(900, 900)
+    )  # over a megabyte, from where Starlette's form parser would use a file
     written: list[str] = []
     watching = True
 

@@ -1,4 +1,6 @@
-"""The commands and the Python code of docs/server.md run as they stand, against a server on another port."""
+"""The commands and the Python code of docs/server.md run as they stand, against a server on another
+port.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def test_the_python_code_runs(address: str) -> None:
 def test_the_curl_commands_run(address: str) -> None:
     (commands,) = (block for block in blocks("sh") if "curl" in block)
     assert commands.count("curl ") == 3
-    done = subprocess.run(["sh", "-e", "-c", commands.replace(WRITTEN, address)], check=True, capture_output=True)
+    done = subprocess.run(
+        ["sh", "-e", "-c", commands.replace(WRITTEN, address)], check=True, capture_output=True
+    )
     assert b'"name":"undim"' in done.stdout
     for name, format in (("bright.jpg", "JPEG"), ("bright.png", "PNG")):
         with Image.open(name) as image:

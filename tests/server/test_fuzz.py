@@ -1,4 +1,6 @@
-"""Broken and hostile input: the server answers every body with a picture or a problem, and stays well."""
+"""Broken and hostile input: the server answers every body with a picture or a problem, and stays
+well.
+"""
 
 from __future__ import annotations
 
@@ -109,20 +111,40 @@ def polyglot(rng: random.Random) -> bytes:
 
 def noise(rng: random.Random) -> bytes:
     magic = rng.choice(
-        [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"BM", b"\0\0\0 ftypavif", b"II*\0"]
+        [
+            b"",
+            b"\xff\xd8\xff",
+            b"\x89PNG\r\n\x1a\n",
+            b"RIFF\0\0\0\0WEBP",
+            b"BM",
+            b"\0\0\0 ftypavif",
+            b"II*\0",
+        ]
     )
     return magic + rng.randbytes(rng.randrange(3000))
 
 
 def malformed_form(rng: random.Random) -> bytes:
-    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="../../a.jpg"\r\n\r\n' + picture() + b"\r\n"
+    part = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="../../a.jpg"\r\n\r\n'
+        + picture()
+        + b"\r\n"
+    )
     whole = part * rng.choice([0, 1, 2, 50]) + b"--x--\r\n"
     return rng.choice(
-        [whole, whole[: rng.randrange(len(whole))], b"--x" * 2000, b"--x\r\n" + b"A: b\r\n" * 3000, damaged(rng)]
+        [
+            whole,
+            whole[: rng.randrange(len(whole))],
+            b"--x" * 2000,
+            b"--x\r\n" + b"A: b\r\n" * 3000,
+            damaged(rng),
+        ]
     )
 
 
-KINDS = {kind.__name__: kind for kind in (truncated, damaged, bomb, polyglot, noise, malformed_form)}
+KINDS = {
+    kind.__name__: kind for kind in (truncated, damaged, bomb, polyglot, noise, malformed_form)
+}
 LABELS = (
     "image/jpeg",
     "image/png",
@@ -159,7 +181,9 @@ def test_a_thousand_broken_bodies(address: str) -> None:
         assert client.post("/enhance", content=picture()).status_code == 200
         assert "\nundim_places_taken 0\n" in client.get("/metrics").text
     assert {kind for kind, status in counts if status != 200} == set(KINDS)
-    print(json.dumps({f"{kind} {status}": count for (kind, status), count in sorted(counts.items())}))
+    print(
+        json.dumps({f"{kind} {status}": count for (kind, status), count in sorted(counts.items())})
+    )
 
 
 def test_the_answers_are_those_of_the_openapi_description(enhancer: Enhancer) -> None:
@@ -171,7 +195,12 @@ def test_the_answers_are_those_of_the_openapi_description(enhancer: Enhancer) ->
         for operation in operations:
 
             @given(case=operation.as_strategy())
-            @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+            @settings(
+                max_examples=60,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                database=None,
+            )
             def conforms(case: schemathesis.Case) -> None:
                 # No schema can say which bytes are a picture, so refused ones break no promise.
                 case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])

@@ -59,7 +59,9 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 
 def gauge(address: str, name: str) -> int:
-    return int(httpx.get(f"{address}/metrics").text.rsplit(f"undim_{name} ", 1)[1].partition("\n")[0])
+    return int(
+        httpx.get(f"{address}/metrics").text.rsplit(f"undim_{name} ", 1)[1].partition("\n")[0]
+    )
 
 
 def places_taken(address: str) -> int:
@@ -67,7 +69,9 @@ def places_taken(address: str) -> int:
 
 
 def connect(address: str) -> socket.socket:
-    return socket.create_connection((urlsplit(address).hostname, urlsplit(address).port), timeout=20)
+    return socket.create_connection(
+        (urlsplit(address).hostname, urlsplit(address).port), timeout=20
+    )
 
 
 def head(body: bytes) -> bytes:
@@ -77,7 +81,10 @@ def head(body: bytes) -> bytes:
 def test_a_full_queue_answers_503_at_once_and_the_rest_is_served(slow: Slow) -> None:
     limits = Limits(concurrency=2, queue=3)
     with running({"slow": slow}, limits=limits) as address, ThreadPoolExecutor(8) as clients:
-        waiting = [clients.submit(httpx.post, f"{address}/enhance", content=picture(), timeout=40) for _ in range(5)]
+        waiting = [
+            clients.submit(httpx.post, f"{address}/enhance", content=picture(), timeout=40)
+            for _ in range(5)
+        ]
         until(lambda: places_taken(address) == 5, "five places to be taken")
         for path in ("/enhance", "/curves"):
             response = httpx.post(f"{address}{path}", content=picture(), timeout=5)
@@ -100,7 +107,10 @@ def test_a_client_that_leaves_frees_its_place(slow: Slow) -> None:
             client.sendall(head(body) + body)
         clients[2].sendall(head(body) + body[:10])  # still uploads
         until(lambda: places_taken(address) == 2, "two places to be taken")
-        until(lambda: gauge(address, "upload_bytes") == 2 * len(body) + 10, "all that was sent to be counted")
+        until(
+            lambda: gauge(address, "upload_bytes") == 2 * len(body) + 10,
+            "all that was sent to be counted",
+        )
         until(lambda: slow.began == 1, "the first to begin")
         for client in clients:
             client.close()
@@ -117,7 +127,10 @@ def test_slow_uploads_take_no_place(enhancer: Enhancer) -> None:
         dawdlers = [connect(address) for _ in range(9)]
         for client in dawdlers:
             client.sendall(head(body) + body[:-1])
-        until(lambda: gauge(address, "upload_bytes") == 9 * (len(body) - 1), "nine uploads to stop before their end")
+        until(
+            lambda: gauge(address, "upload_bytes") == 9 * (len(body) - 1),
+            "nine uploads to stop before their end",
+        )
         assert places_taken(address) == 0
         assert httpx.post(f"{address}/enhance", content=body).status_code == 200
         for client in dawdlers:  # one after the other, for there is one place
@@ -130,12 +143,19 @@ def test_slow_uploads_take_no_place(enhancer: Enhancer) -> None:
 
 def test_all_uploads_together_have_a_bound(enhancer: Enhancer) -> None:
     body = picture()
-    with running({"m": enhancer}, limits=Limits(concurrency=1, queue=1, body_bytes=len(body))) as address:
+    with running(
+        {"m": enhancer}, limits=Limits(concurrency=1, queue=1, body_bytes=len(body))
+    ) as address:
         dawdlers = [connect(address) for _ in range(2)]
         for client in dawdlers:
             client.sendall(head(body) + body[:-1])
-        until(lambda: gauge(address, "upload_bytes") == 2 * (len(body) - 1), "two uploads to fill the memory")
-        assert "fill the memory" in problem(httpx.post(f"{address}/enhance", content=body), "queue-full")
+        until(
+            lambda: gauge(address, "upload_bytes") == 2 * (len(body) - 1),
+            "two uploads to fill the memory",
+        )
+        assert "fill the memory" in problem(
+            httpx.post(f"{address}/enhance", content=body), "queue-full"
+        )
         dawdlers[0].close()
         until(lambda: gauge(address, "upload_bytes") == len(body) - 1, "the memory to be freed")
         assert httpx.post(f"{address}/enhance", content=body).status_code == 200
@@ -143,7 +163,9 @@ def test_all_uploads_together_have_a_bound(enhancer: Enhancer) -> None:
 
 
 def test_work_that_takes_too_long_is_given_up(slow: Slow) -> None:
-    with running({"slow": slow}, limits=Limits(concurrency=1, queue=4, work_seconds=0.2)) as address:
+    with running(
+        {"slow": slow}, limits=Limits(concurrency=1, queue=4, work_seconds=0.2)
+    ) as address:
         problem(httpx.post(f"{address}/enhance", content=picture()), "work-timeout")
         assert places_taken(address) == 0
 
@@ -157,8 +179,14 @@ def test_the_thread_that_worked_last_works_next(tmp_path: Path) -> None:
             return super().__call__(image, **settings)
 
     watched = Watched(write_model(tmp_path / "m.onnx"))
-    with running({"m": watched}, limits=Limits(concurrency=3)) as address, ThreadPoolExecutor(3) as clients:
-        crowd = [clients.submit(httpx.post, f"{address}/enhance", content=picture(), timeout=40) for _ in range(3)]
+    with (
+        running({"m": watched}, limits=Limits(concurrency=3)) as address,
+        ThreadPoolExecutor(3) as clients,
+    ):
+        crowd = [
+            clients.submit(httpx.post, f"{address}/enhance", content=picture(), timeout=40)
+            for _ in range(3)
+        ]
         until(lambda: watched.began == 3, "all threads to work")
         watched.free.set()
         assert [future.result().status_code for future in crowd] == [200] * 3
@@ -175,7 +203,9 @@ def test_who_waits_longest_is_next() -> None:
         workers, begin = Workers(Limits(concurrency=1)), threading.Event()
         calls = [asyncio.create_task(workers._call(lambda _: begin.wait(20), b""))]
         await asyncio.sleep(0.1)  # the thread works
-        calls += [asyncio.create_task(workers._call(order.append, name)) for name in (b"first", b"second")]
+        calls += [
+            asyncio.create_task(workers._call(order.append, name)) for name in (b"first", b"second")
+        ]
         await asyncio.sleep(0.1)
         begin.set()
         await calls[0]
@@ -187,7 +217,9 @@ def test_who_waits_longest_is_next() -> None:
     assert order == [b"first", b"second", b"newcomer"]
 
 
-def test_a_call_that_fails_after_it_was_given_up_frees_its_thread_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_that_fails_after_it_was_given_up_frees_its_thread_in_silence(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Request:
         async def receive(self) -> dict[str, str]:
             return await asyncio.get_running_loop().create_future()  # the client stays
@@ -214,8 +246,12 @@ def test_a_call_that_fails_after_it_was_given_up_frees_its_thread_in_silence(cap
 
 
 def test_uploads_that_were_given_up_leave_the_memory(slow: Slow) -> None:
-    with running({"slow": slow}, limits=Limits(concurrency=1, queue=9, work_seconds=0.05)) as address:
-        problem(httpx.post(f"{address}/enhance", content=picture()), "work-timeout")  # it keeps the only thread
+    with running(
+        {"slow": slow}, limits=Limits(concurrency=1, queue=9, work_seconds=0.05)
+    ) as address:
+        problem(
+            httpx.post(f"{address}/enhance", content=picture()), "work-timeout"
+        )  # it keeps the only thread
         body, before = b"x" * (20 << 20), resident()
         for _ in range(15):
             problem(httpx.post(f"{address}/enhance", content=body, timeout=60), "work-timeout")
@@ -230,7 +266,9 @@ def enhancer(tmp_path_factory: pytest.TempPathFactory) -> Enhancer:
 @pytest.fixture(scope="module")
 def strict(enhancer: Enhancer) -> Iterator[str]:
     """A server with narrow limits."""
-    limits = Limits(body_bytes=200_000, pixels=10_000, upload_seconds=1.0, header_seconds=0.5, connections=12)
+    limits = Limits(
+        body_bytes=200_000, pixels=10_000, upload_seconds=1.0, header_seconds=0.5, connections=12
+    )
     with running({"m": enhancer}, limits=limits) as address:
         yield address
 
@@ -238,19 +276,27 @@ def strict(enhancer: Enhancer) -> Iterator[str]:
 def test_too_many_bytes(strict: str) -> None:
     body = b"x" * 200_001
     problem(httpx.post(f"{strict}/enhance", content=body), "body-too-large")
-    problem(httpx.post(f"{strict}/enhance", content=iter([body])), "body-too-large")  # chunked: no length
+    problem(
+        httpx.post(f"{strict}/enhance", content=iter([body])), "body-too-large"
+    )  # chunked: no length
     problem(httpx.post(f"{strict}/enhance", files={"file": body}), "body-too-large")
     problem(httpx.post(f"{strict}/enhance", content=b"x" * 200_000), "not-a-picture")
 
 
 def test_too_many_pixels(strict: str) -> None:
-    assert httpx.post(f"{strict}/enhance", content=picture("PNG", dark(100, 100))).status_code == 200
-    problem(httpx.post(f"{strict}/enhance", content=picture("PNG", dark(100, 101))), "too-many-pixels")
+    assert (
+        httpx.post(f"{strict}/enhance", content=picture("PNG", dark(100, 100))).status_code == 200
+    )
+    problem(
+        httpx.post(f"{strict}/enhance", content=picture("PNG", dark(100, 101))), "too-many-pixels"
+    )
 
 
 def test_a_slow_upload(strict: str) -> None:
     with connect(strict) as client:
-        client.sendall(b"POST /enhance HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nslow")
+        client.sendall(
+            b"POST /enhance HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nslow"
+        )
         answer = client.makefile("rb").read()  # until the server closes
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"/docs#upload-timeout" in answer
@@ -281,7 +327,9 @@ def test_slow_headers_lose_the_connection(strict: str, dawdle: bytes) -> None:
 
 def test_the_rest_of_a_refused_upload_is_not_awaited_for_ever(strict: str) -> None:
     with connect(strict) as client:
-        client.sendall(b"POST /enhance HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n")
+        client.sendall(
+            b"POST /enhance HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n"
+        )
         assert client.recv(12) == b"HTTP/1.1 413"
         assert is_dropped(client, b"x")
 
@@ -349,7 +397,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
 def test_the_next_picture_gets_the_memory_of_the_last_one() -> None:
     def pages_cleared(how: str) -> int:
-        done = subprocess.run([sys.executable, "-c", PICTURES, how], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", PICTURES, how], check=True, capture_output=True, text=True
+        )
         return int(done.stdout)
 
     assert pages_cleared("return") > 5000 > 50 > pages_cleared("keep")

@@ -39,7 +39,9 @@ def released_plus() -> dict[str, torch.Tensor]:
     for i, (inputs, outputs) in enumerate([*CONVOLUTIONS[:6], (64, 3)], start=1):
         state[f"e_conv{i}.depth_conv.weight"] = torch.randn(inputs, 1, 3, 3, generator=random) * 0.1
         state[f"e_conv{i}.depth_conv.bias"] = torch.randn(inputs, generator=random) * 0.1
-        state[f"e_conv{i}.point_conv.weight"] = torch.randn(outputs, inputs, 1, 1, generator=random) * 0.1
+        state[f"e_conv{i}.point_conv.weight"] = (
+            torch.randn(outputs, inputs, 1, 1, generator=random) * 0.1
+        )
         state[f"e_conv{i}.point_conv.bias"] = torch.randn(outputs, generator=random) * 0.1
     return state
 
@@ -51,15 +53,24 @@ def saved(state: object, path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("state", "name", "architecture"),
-    [(released(), "zero-dce-authors", "DCENet"), (released_plus(), "zero-dcepp-authors", "DCENetPP")],
+    [
+        (released(), "zero-dce-authors", "DCENet"),
+        (released_plus(), "zero-dcepp-authors", "DCENetPP"),
+    ],
 )
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_the_net_is_recognised_by_its_keys(
     state: dict[str, torch.Tensor], name: str, architecture: str, prefix: str, tmp_path: Path
 ) -> None:
-    model, metadata = import_released(saved({prefix + k: v for k, v in state.items()}, tmp_path / "a.pth"))
+    model, metadata = import_released(
+        saved({prefix + k: v for k, v in state.items()}, tmp_path / "a.pth")
+    )
     assert isinstance(model, MODELS[architecture])
-    assert (metadata["name"], metadata["model"], metadata["recipe"]) == (name, architecture, "imported from a.pth")
+    assert (metadata["name"], metadata["model"], metadata["recipe"]) == (
+        name,
+        architecture,
+        "imported from a.pth",
+    )
     for (key, theirs), ours in zip(state.items(), model.state_dict().values(), strict=True):
         assert torch.equal(ours, -theirs if "conv7" in key and "depth" not in key else theirs)
 
@@ -95,14 +106,20 @@ def torch_bytes(value: object) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("content", [pickle.dumps(Code()), torch_bytes({"a": Code()}), torch_bytes(Code())])
-def test_code_in_a_checkpoint_does_not_run(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "content", [pickle.dumps(Code()), torch_bytes({"a": Code()}), torch_bytes(Code())]
+)
+def test_code_in_a_checkpoint_does_not_run(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("evil.pth").write_bytes(content)
     with pytest.raises(ModelError, match=r"evil\.pth cannot be read safely"):
         import_released("evil.pth")
     assert not Path("ran").exists()
-    with pytest.MonkeyPatch.context() as patch:  # the test can fail: read without care, the code does run
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # the test can fail: read without care, the code does run
         patch.setattr(torch, "load", lambda file, **_: pickle.loads(pickle.dumps(Code())))
         with pytest.raises(ModelError):
             import_released("evil.pth")
@@ -123,7 +140,10 @@ def test_code_in_a_checkpoint_does_not_run(content: bytes, tmp_path: Path, monke
         (torch_bytes({}), "has the keys"),
         (torch_bytes({"conv1.weight": torch.zeros(1)}), "has the keys conv1.weight"),
         (torch_bytes({**released(), "extra": torch.zeros(1)}), "has the keys e_conv1.weight"),
-        (torch_bytes({**released(), "e_conv1.weight": torch.zeros(1)}), "right keys but other shapes"),
+        (
+            torch_bytes({**released(), "e_conv1.weight": torch.zeros(1)}),
+            "right keys but other shapes",
+        ),
     ],
 )
 def test_other_files_are_refused(content: bytes, words: str, tmp_path: Path) -> None:
@@ -163,9 +183,14 @@ def test_weights_that_are_not_finite_leave_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "expected"), [("zero-dce", 14.86), ("zero-dcepp", 15.3)])
 def test_the_real_weights(name: str, expected: float, shared: Path) -> None:
-    """On one picture of eval15 at half size they come near what they give on all; test_calibration is exact."""
+    """On one picture of eval15 at half size they come near what they give on all; test_calibration
+    is exact.
+    """
     model, _ = import_released(shared / "calibration" / f"{name}-epoch99.pth")
-    low, high = (Image.open(shared / f"data/lol-v1/eval15/{kind}/1.png").reduce(4) for kind in ("low", "high"))
+    low, high = (
+        Image.open(shared / f"data/lol-v1/eval15/{kind}/1.png").reduce(4)
+        for kind in ("low", "high")
+    )
     x = torch.from_numpy(np.asarray(low, np.float32) / 255).permute(2, 0, 1)[None]
     with torch.no_grad():
         y = enhance(x, model(x))[0].permute(1, 2, 0).numpy()

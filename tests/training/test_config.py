@@ -33,7 +33,12 @@ exposure_released = 10
 
 def test_the_page_on_training_lists_every_key_and_every_loss() -> None:
     rows = (RECIPES[0].parents[1] / "docs" / "training.md").read_text("utf-8").splitlines()
-    named = {name for row in rows if row.startswith("| `") for name in re.findall("`(.+?)`", row.split(" | ")[0])}
+    named = {
+        name
+        for row in rows
+        if row.startswith("| `")
+        for name in re.findall("`(.+?)`", row.split(" | ")[0])
+    }
     recipes = (Recipe, ExposureRecipe, DenoiserRecipe)
     assert set(LOSSES).union(*(kind.__dataclass_fields__ for kind in recipes)) <= named
 
@@ -53,14 +58,21 @@ def test_the_recipes_load(path: Path) -> None:
 
 
 def test_all_recipes_of_the_project_are_there() -> None:
-    assert {"zero-dce-lol", "keras-example", "ssim-tv", "first-30", "last-36", "folder-to-folder"} <= {
-        path.stem for path in RECIPES
-    }
+    assert {
+        "zero-dce-lol",
+        "keras-example",
+        "ssim-tv",
+        "first-30",
+        "last-36",
+        "folder-to-folder",
+    } <= {path.stem for path in RECIPES}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_a_written_recipe_is_read_back(path: Path, tmp_path: Path) -> None:
-    recipe = load_recipe(path, ["expected.psnr=14.8", "description='with \"quotes\", a \\\\ and ü'"])
+    recipe = load_recipe(
+        path, ["expected.psnr=14.8", "description='with \"quotes\", a \\\\ and ü'"]
+    )
     again = tmp_path / "again.toml"
     again.write_text(to_toml(recipe), encoding="utf-8")
     assert load_recipe(again) == recipe
@@ -72,10 +84,13 @@ def test_a_written_recipe_is_read_back(path: Path, tmp_path: Path) -> None:
     rate=st.floats(0, 1e3),
     weight=st.floats(-1e9, 1e9),
     expected=st.dictionaries(
-        st.text(st.characters(codec="ascii", exclude_characters="\x7f"), min_size=1), st.floats(-9, 9)
+        st.text(st.characters(codec="ascii", exclude_characters="\x7f"), min_size=1),
+        st.floats(-9, 9),
     ),
 )
-def test_any_recipe_is_read_back(description: str, rate: float, weight: float, expected: dict[str, float]) -> None:
+def test_any_recipe_is_read_back(
+    description: str, rate: float, weight: float, expected: dict[str, float]
+) -> None:
     import tomllib
 
     recipe = Recipe(
@@ -107,7 +122,11 @@ def test_defaults_are_written_too(recipe: Path) -> None:
         ("name='a b'", "name", "a b"),
         ("folder=a=b", "folder", "a=b"),
         ("losses.exposure_released.weight=5", "losses", {"exposure_released": {"weight": 5}}),
-        ("losses.exposure_released.target=0.5", "losses", {"exposure_released": {"weight": 10, "target": 0.5}}),
+        (
+            "losses.exposure_released.target=0.5",
+            "losses",
+            {"exposure_released": {"weight": 10, "target": 0.5}},
+        ),
         ("losses.ssim=1", "losses", {"exposure_released": {"weight": 10}, "ssim": {"weight": 1}}),
         ("losses={ssim = 1}", "losses", {"ssim": {"weight": 1}}),
         ("expected.psnr=14.8", "expected", {"psnr": 14.8}),
@@ -119,7 +138,10 @@ def test_set(recipe: Path, change: str, key: str, value: object) -> None:
     assert type(getattr(changed, key)) is type(value)
     unchanged = load_recipe(recipe)
     assert unchanged != changed
-    assert load_recipe(recipe, [change, f"{key.split('.')[0]}={_as_toml(unchanged, key)}"]) == unchanged
+    assert (
+        load_recipe(recipe, [change, f"{key.split('.')[0]}={_as_toml(unchanged, key)}"])
+        == unchanged
+    )
 
 
 def _as_toml(recipe: Recipe, key: str) -> str:
@@ -127,7 +149,11 @@ def _as_toml(recipe: Recipe, key: str) -> str:
     if isinstance(value, dict):
         inner = ", ".join(f"{k} = {{ weight = {v['weight']} }}" for k, v in value.items())
         return f"{{ {inner} }}"
-    return {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
+    return (
+        {True: "true", False: "false"}.get(value, repr(value))
+        if isinstance(value, bool)
+        else repr(value)
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,14 +186,19 @@ def _as_toml(recipe: Recipe, key: str) -> str:
         (["losses.exposure_released.low=1"], "losses.exposure_released: unknown 'low'"),
         (["losses.exposure_released.patch=16.5"], "patch = 16.5: expected a whole number"),
         (["losses.exposure_released.patch=512"], "patch = 512 is larger than the pictures"),
-        (["losses.exposure_released=heavy"], "losses.exposure_released = 'heavy': expected a number"),
+        (
+            ["losses.exposure_released=heavy"],
+            "losses.exposure_released = 'heavy': expected a number",
+        ),
         (["losses.exposure_released=nan"], "losses.exposure_released = nan: expected a number"),
         (["losses={}"], "names no losses; there are: spatial_consistency_paper"),
         (["losses=1"], "losses = 1 is a int; expected dict"),
         (["expected.psnr=high"], "expected.psnr = 'high': expected a number"),
     ],
 )
-def test_errors_say_what_came_and_what_was_expected(recipe: Path, changes: list[str], words: str) -> None:
+def test_errors_say_what_came_and_what_was_expected(
+    recipe: Path, changes: list[str], words: str
+) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)) as caught:
         load_recipe(recipe, changes)
     if "--set" not in words:

@@ -1,4 +1,6 @@
-"""Pairs for the denoiser are noisy and clean alike under one curve, and the net learns to go from one to the other."""
+"""Pairs for the denoiser are noisy and clean alike under one curve, and the net learns to go from
+one to the other.
+"""
 
 from __future__ import annotations
 
@@ -167,7 +169,9 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
 
 def test_training_takes_noise_away(tmp_path: Path) -> None:
     ranges = Darkening(stops=(3, 3), shot=(1e-3, 1e-3), jpeg=0)
-    recipe = dataclasses.replace(small(60), widths=(8, 8, 8), batch=4, darkening=ranges, learning_rate=3e-2)
+    recipe = dataclasses.replace(
+        small(60), widths=(8, 8, 8), batch=4, darkening=ranges, learning_rate=3e-2
+    )
     net = train_denoiser(recipe, smooth_patches(), tmp_path)
     both, wanted = draw_pairs(smooth_patches(), recipe, seeded(5))
     with torch.no_grad():
@@ -175,7 +179,9 @@ def test_training_takes_noise_away(tmp_path: Path) -> None:
     assert error < 0.9 * (both[:, 3:] - wanted).square().mean()
 
 
-def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_ends_where_an_unbroken_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("undim.training.objectives.denoiser.CHAPTER", 2)
     unbroken = train_denoiser(small(4), smooth_patches(), tmp_path / "unbroken").state_dict()
 
@@ -186,13 +192,19 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr("undim.training.objectives.denoiser.save_checkpoint", stop)
         with pytest.raises(KeyboardInterrupt):
-            train_denoiser(small(9), smooth_patches(), tmp_path / "broken")  # its length may still change
+            train_denoiser(
+                small(9), smooth_patches(), tmp_path / "broken"
+            )  # its length may still change
     resumed = train_denoiser(small(4), smooth_patches(), tmp_path / "broken").state_dict()
     assert all(torch.equal(unbroken[key], resumed[key]) for key in unbroken)
     with pytest.raises(TrainingError, match="other pictures"):
-        train_denoiser(small(4), smooth_patches(), tmp_path / "broken", {"data_fingerprint": "another"})
+        train_denoiser(
+            small(4), smooth_patches(), tmp_path / "broken", {"data_fingerprint": "another"}
+        )
     with pytest.raises(TrainingError, match="another recipe"):
-        train_denoiser(small(5), smooth_patches(), tmp_path / "broken")  # its learning rate has fallen
+        train_denoiser(
+            small(5), smooth_patches(), tmp_path / "broken"
+        )  # its learning rate has fallen
     assert course(small(5), 4) == course(small(9), 4) != course(small(5), 5)
 
 
@@ -205,7 +217,9 @@ def shipped_net() -> DenoiserNet:
 def noisy_pair() -> torch.Tensor:
     """A brightened picture of boxes with grain, and the same picture with less of it."""
     generator = torch.Generator().manual_seed(0)
-    boxes = 0.2 + 0.5 * torch.rand(1, 3, 8, 12, generator=generator).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    boxes = 0.2 + 0.5 * torch.rand(1, 3, 8, 12, generator=generator).repeat_interleave(
+        16, 2
+    ).repeat_interleave(16, 3)
     grain = 0.05 * torch.randn(boxes.shape, generator=generator)
     return torch.cat([boxes + grain, boxes + 0.3 * grain], 1).clamp(0, 1)
 
@@ -221,18 +235,26 @@ def test_the_shipped_files_hold_the_same_net() -> None:
 
 @pytest.mark.parametrize("level", ["lift1", "lift2"])
 def test_the_smaller_levels_of_the_shipped_net_see_and_have_a_say(level: str) -> None:
-    """What comes up from a level is held at its means over the picture: a level may say something and see nothing."""
+    """What comes up from a level is held at its means over the picture: a level may say something
+    and see nothing.
+    """
     both, net = noisy_pair(), shipped_net()
     with torch.no_grad():
         whole = net(both)
-        getattr(net, level).register_forward_hook(lambda _, given, up: up.mean((2, 3), keepdim=True).expand_as(up))
+        getattr(net, level).register_forward_hook(
+            lambda _, given, up: up.mean((2, 3), keepdim=True).expand_as(up)
+        )
         assert (net(both) - whole).abs().mean() > 1e-3
 
 
 def test_the_file_says_what_the_net_says(tmp_path: Path) -> None:
     net = DenoiserNet((4, 4, 4))
     torch.nn.init.normal_(net.last.weight, 0, 0.05)
-    assert export_onnx(net, tmp_path / "net.onnx", {}, output="cleaned", multiple=8, planes=6) < 1e-5
-    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    assert (
+        export_onnx(net, tmp_path / "net.onnx", {}, output="cleaned", multiple=8, planes=6) < 1e-5
+    )
+    session = onnxruntime.InferenceSession(
+        tmp_path / "net.onnx", providers=["CPUExecutionProvider"]
+    )
     (cleaned,) = session.run(["cleaned"], {"image": np.zeros((1, 6, 40, 24), np.float32)})
     assert cleaned.shape == (1, 3, 40, 24)

@@ -82,7 +82,9 @@ def test_one_stop_is_half_the_light() -> None:
 
 def test_less_light_is_darker_and_noise_has_the_stated_variance() -> None:
     grey = torch.full((1, 3, 128, 128), 0.5)
-    noisy = Darkening(stops=(2, 2), contrast=(1, 1), cast=0, flare=0, shot=(4e-4, 4e-4), read=(0.02, 0.02), jpeg=0)
+    noisy = Darkening(
+        stops=(2, 2), contrast=(1, 1), cast=0, flare=0, shot=(4e-4, 4e-4), read=(0.02, 0.02), jpeg=0
+    )
     dark, ideal = darken(grey, noisy, seeded())
     darker, _ = darken(grey, dataclasses.replace(noisy, stops=(4, 4)), seeded())
     assert darker.mean() < dark.mean() < 0.5
@@ -95,7 +97,9 @@ def test_blur_correlates_noise_and_keeps_its_variance() -> None:
     white = torch.randn(1, 1, 256, 256, generator=seeded())
     coloured = gaussian_blur(white, torch.tensor([1.2]))
     assert coloured.std().item() == pytest.approx(1, rel=0.05)
-    neighbours = torch.corrcoef(torch.stack([coloured[..., 1:].flatten(), coloured[..., :-1].flatten()]))[0, 1]
+    neighbours = torch.corrcoef(
+        torch.stack([coloured[..., 1:].flatten(), coloured[..., :-1].flatten()])
+    )[0, 1]
     assert neighbours > 0.7
 
 
@@ -149,7 +153,9 @@ def test_the_restraint_leaves_dark_pictures_alone_and_spares_lit_places() -> Non
 
 
 def test_the_restraint_draws_no_rim_of_light_into_a_sky_beside_a_tower() -> None:
-    """640 px whose thumbnail has 64 places: the sky may get lighter towards the tower, but not within a few pixels."""
+    """640 px whose thumbnail has 64 places: the sky may get lighter towards the tower, but not
+    within a few pixels.
+    """
     scene = torch.full((1, 1, 640, 640), 0.7)
     scene[..., 200:, 205:400] = 0.05
     numbers = torch.full((1, 8), 0.3)
@@ -180,8 +186,14 @@ def test_the_restraint_draws_no_dark_ring_into_the_glow_of_a_lamp() -> None:
         ("steps=0", "steps = 0: expected 1 or more"),
         ("folders=[]", "folders = 0: expected 1 or more"),
         ("model=DCENett", "did you mean 'DCENet'?"),
-        ("darkening.shot=[0.0, 1e-3]", "darkening.shot = [0.0, 0.001]: expected two values from 1e-12 to 32"),
-        ("darkening.quality=[98, 75]", "darkening.quality = [98, 75]: expected two values from 1 to 100, the smaller"),
+        (
+            "darkening.shot=[0.0, 1e-3]",
+            "darkening.shot = [0.0, 0.001]: expected two values from 1e-12 to 32",
+        ),
+        (
+            "darkening.quality=[98, 75]",
+            "darkening.quality = [98, 75]: expected two values from 1 to 100, the smaller",
+        ),
         ("darkening.stops=[nan, 2.0]", "darkening.stops = [nan, 2.0]: expected two values"),
         ("darkening.jpeg=3.0", "darkening.jpeg = 3.0: expected a share, 0 to 1"),
         ("well_lit=3.0", "well_lit = 3.0: expected a share, 0 to 1"),

@@ -1,4 +1,6 @@
-"""The training loop: what a run leaves behind, how it survives a kill, several processes and a loss that explodes."""
+"""The training loop: what a run leaves behind, how it survives a kill, several processes and a loss
+that explodes.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,9 @@ def test_the_run_folder_holds_what_was_promised(file: Path, data: Path, tmp_path
     assert environment["commit"]
     log = rows(run)
     assert list(log[0]) == ["epoch", "split", "loss", *TERMS, "seconds"]
-    assert [(r["epoch"], r["split"]) for r in log] == [(str(e), s) for e in (1, 2, 3) for s in ("train", "val")]
+    assert [(r["epoch"], r["split"]) for r in log] == [
+        (str(e), s) for e in (1, 2, 3) for s in ("train", "val")
+    ]
     for row in log:
         assert float(row["loss"]) == pytest.approx(sum(float(row[t]) for t in TERMS), rel=1e-5)
     assert {p.stem for p in (run / "plots").glob("*.png")} == {"losses", "loss", *TERMS}
@@ -145,7 +149,12 @@ def test_training_learns(recipe: Recipe, data: Path, tmp_path: Path, without_exp
 
 def test_seeds(recipe: Recipe, data: Path, tmp_path: Path, without_export: None) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        loop.train(Recipe(**{**vars(recipe), "seed": seed, "epochs": 1}), data, tmp_path / name, device="cpu")
+        loop.train(
+            Recipe(**{**vars(recipe), "seed": seed, "epochs": 1}),
+            data,
+            tmp_path / name,
+            device="cpu",
+        )
     a, b, c = (weights(tmp_path / name) for name in "abc")
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not any(torch.equal(a[key], c[key]) for key in a if key.endswith("weight"))
@@ -177,7 +186,9 @@ def test_a_killed_run_resumes_to_the_same_weights(
     loop.train(recipe, data, tmp_path / "whole", device="cpu")
     killed = tmp_path / "killed"
     threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    done = subprocess.run([sys.executable, "-c", KILLED, file, data, killed], env=threads, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, file, data, killed], env=threads, capture_output=True
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert [r["epoch"] for r in rows(killed)] == ["1", "1", "2", "2"]
     assert not (killed / "model.safetensors").exists()
@@ -185,7 +196,8 @@ def test_a_killed_run_resumes_to_the_same_weights(
     whole, resumed = weights(tmp_path / "whole"), weights(killed)
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     numbers = [
-        [{k: v for k, v in r.items() if k != "seconds"} for r in rows(tmp_path / n)] for n in ("whole", "killed")
+        [{k: v for k, v in r.items() if k != "seconds"} for r in rows(tmp_path / n)]
+        for n in ("whole", "killed")
     ]
     assert numbers[0] == numbers[1]
 
@@ -193,7 +205,9 @@ def test_a_killed_run_resumes_to_the_same_weights(
 def test_a_run_may_be_made_longer_but_not_shorter_than_it_is(
     recipe: Recipe, data: Path, tmp_path: Path, without_export: None
 ) -> None:
-    shorter = Recipe(**{**vars(recipe), "epochs": 2, "description": "in other words", "expected": {"psnr": 1.0}})
+    shorter = Recipe(
+        **{**vars(recipe), "epochs": 2, "description": "in other words", "expected": {"psnr": 1.0}}
+    )
     loop.train(recipe, data, tmp_path / "whole", device="cpu")
     loop.train(shorter, data, tmp_path / "run", device="cpu")
     loop.train(recipe, data, tmp_path / "run", resume=True, device="cpu")
@@ -220,7 +234,9 @@ def test_a_run_is_never_overwritten_nor_resumed_as_another(
 ) -> None:
     run, single = tmp_path / "run", Recipe(**{**vars(recipe), "epochs": 1})
     loop.train(single, data, run, device="cpu")
-    with pytest.raises(TrainingError, match="is not empty; resume it with --resume or choose another -o"):
+    with pytest.raises(
+        TrainingError, match="is not empty; resume it with --resume or choose another -o"
+    ):
         loop.train(single, data, run)
     with pytest.raises(TrainingError, match="made by another recipe; only epochs may differ"):
         loop.train(Recipe(**{**vars(single), "batch": 3}), data, run, resume=True)
@@ -238,14 +254,27 @@ def test_a_run_is_never_overwritten_nor_resumed_as_another(
 
 
 def test_two_processes_do_what_one_does(file: Path, data: Path, tmp_path: Path) -> None:
-    """9 pictures: the last batch has one, so that the second process has none. Rounding differs, by sums' order."""
+    """9 pictures: the last batch has one, so that the second process has none. Rounding differs, by
+    sums' order.
+    """
     file.write_text(RECIPE.replace("epochs = 3", 'epochs = 2\nprecision = "float32"'))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "export_onnx", lambda model, path, metadata: 0.0)
         loop.train(load_recipe(file), data, tmp_path / "one", device="cpu")
     arguments = ["train", file, "--data", data, "-o", tmp_path / "two", "--device", "cpu"]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "undim"]
-    done = subprocess.run([*launch, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "undim",
+    ]
+    done = subprocess.run(
+        [*launch, *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(tmp_path / "two" / "model.onnx")]
     for one, two in zip(rows(tmp_path / "one"), rows(tmp_path / "two"), strict=True):
@@ -258,7 +287,9 @@ def test_two_processes_do_what_one_does(file: Path, data: Path, tmp_path: Path) 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of threads are read from /proc")
 def test_the_processes_threads_end_with_the_training(tmp_path: Path) -> None:
-    """Threads of a group that outlives it may meet an interpreter that is being taken down, which aborts."""
+    """Threads of a group that outlives it may meet an interpreter that is being taken down, which
+    aborts.
+    """
     script = tmp_path / "step.py"
     script.write_text(
         "import contextlib, os, torch\n"
@@ -278,7 +309,15 @@ def test_the_processes_threads_end_with_the_training(tmp_path: Path) -> None:
         "    assert of_gloo()\n"
         "assert not of_gloo(), of_gloo()\n"
     )
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(script),
+    ]
     done = subprocess.run(launch, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
@@ -286,8 +325,15 @@ def test_the_processes_threads_end_with_the_training(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_ends_the_run(
     recipe: Recipe, data: Path, tmp_path: Path, without_export: None
 ) -> None:
-    wild = Recipe(**{**vars(recipe), "losses": {"exposure_released": {"weight": 1e39}, "ssim": {"weight": 1.0}}})
-    with pytest.raises(TrainingError, match=r"the loss is not finite \(exposure_released\) at step 0 \(epoch 1\)") as e:
+    wild = Recipe(
+        **{
+            **vars(recipe),
+            "losses": {"exposure_released": {"weight": 1e39}, "ssim": {"weight": 1.0}},
+        }
+    )
+    with pytest.raises(
+        TrainingError, match=r"the loss is not finite \(exposure_released\) at step 0 \(epoch 1\)"
+    ) as e:
         loop.train(wild, data, tmp_path / "run", device="cpu")
     assert ".png" in str(e.value)
     assert "lower learning_rate" in str(e.value)
@@ -302,7 +348,9 @@ def test_convention_a_grey_picture_ends_a_run_with_the_released_colour_loss(
     Image.new("RGB", (64, 64)).save(data / "black.png")
     alone = {**vars(recipe), "train": ":", "validation": "0:0"}
     released = Recipe(**{**alone, "losses": {"color_constancy_released": {"weight": 5.0}}})
-    with pytest.raises(TrainingError, match=r"its gradient is not at step 0 .*black\.png.*color_constancy_paper"):
+    with pytest.raises(
+        TrainingError, match=r"its gradient is not at step 0 .*black\.png.*color_constancy_paper"
+    ):
         loop.train(released, data, tmp_path / "released", device="cpu")
     paper = Recipe(**{**alone, "losses": {"color_constancy_paper": {"weight": 5.0}}})
     loop.train(paper, data, tmp_path / "paper", device="cpu")
@@ -317,7 +365,12 @@ def test_convention_a_grey_picture_ends_a_run_with_the_released_colour_loss(
     ],
 )
 def test_splits_that_cannot_be(
-    changes: dict[str, str], error: type[Exception], words: str, recipe: Recipe, data: Path, tmp_path: Path
+    changes: dict[str, str],
+    error: type[Exception],
+    words: str,
+    recipe: Recipe,
+    data: Path,
+    tmp_path: Path,
 ) -> None:
     with pytest.raises(error, match=words):
         loop.train(Recipe(**{**vars(recipe), **changes}), data, tmp_path / "run", device="cpu")
@@ -333,11 +386,17 @@ def test_a_device_that_is_not_there(recipe: Recipe, data: Path, tmp_path: Path) 
 
 
 def test_progress_without_a_terminal_is_lines(
-    recipe: Recipe, data: Path, tmp_path: Path, without_export: None, capfd: pytest.CaptureFixture[str]
+    recipe: Recipe,
+    data: Path,
+    tmp_path: Path,
+    without_export: None,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     loop.train(recipe, data, tmp_path / "run", device="cpu")
     lines = capfd.readouterr().err.replace("\r", "").strip().splitlines()
-    assert lines[0].startswith("tiny: DCENet, 7,776 parameters; 9 pictures to train on, 3 to validate on; cpu, ")
+    assert lines[0].startswith(
+        "tiny: DCENet, 7,776 parameters; 9 pictures to train on, 3 to validate on; cpu, "
+    )
     assert 2 <= len(lines) <= 4
     assert "100%, step 9 of 9" in lines[-1]
     assert "loss=" in lines[-1]

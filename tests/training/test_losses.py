@@ -1,4 +1,6 @@
-"""The losses: against numbers computed by other frameworks, then by what each form promises or fails to."""
+"""The losses: against numbers computed by other frameworks, then by what each form promises or
+fails to.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,12 @@ def picture(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def golden(shared: Path, source: str, seed: int) -> tuple[dict[str, float | list[float]], dict[str, torch.Tensor]]:
-    """An entry of an oracle file, and the tensors it was computed from (its maps are in the released sign)."""
+def golden(
+    shared: Path, source: str, seed: int
+) -> tuple[dict[str, float | list[float]], dict[str, torch.Tensor]]:
+    """An entry of an oracle file, and the tensors it was computed from (its maps are in the
+    released sign).
+    """
     entries = json.loads((shared / "golden" / f"{source}_losses.json").read_text())
     entry = next(e for e in entries if e["seed"] == seed)
     b, h, w = entry["shape_bhw"]
@@ -61,7 +67,9 @@ def test_golden(shared: Path, name: str, seed: int) -> None:
     expected = entry[key]
     if name == "ssim":
         expected = 1 - float(np.mean(expected))
-    if name == "total_variation":  # TensorFlow sums over the batch, undim takes the mean over pictures
+    if (
+        name == "total_variation"
+    ):  # TensorFlow sums over the batch, undim takes the mean over pictures
         expected /= len(tensors["low"])
     assert value(name, tensors) == pytest.approx(expected, rel=tolerance)
 
@@ -75,16 +83,24 @@ def test_golden_curve(shared: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_convention_keras_shares_exposure_and_colour_with_the_released_code(shared: Path, seed: int) -> None:
-    """The colour term is a difference of nearly equal means, which TensorFlow took in float32: 1e-3 there."""
+def test_convention_keras_shares_exposure_and_colour_with_the_released_code(
+    shared: Path, seed: int
+) -> None:
+    """The colour term is a difference of nearly equal means, which TensorFlow took in float32: 1e-3
+    there.
+    """
     entry, tensors = golden(shared, "keras", seed)
     assert value("exposure_released", tensors) == pytest.approx(entry["exposure_0.6"], rel=1e-4)
-    assert value("color_constancy_released", tensors) == pytest.approx(entry["color_constancy_mean"], rel=1e-3)
+    assert value("color_constancy_released", tensors) == pytest.approx(
+        entry["color_constancy_mean"], rel=1e-3
+    )
 
 
 def test_every_loss_is_held_to_something() -> None:
     assert set(LOSSES) - set(GOLDEN) == set(PAPER)
-    assert {n for n in vars(losses) if n.startswith(tuple(k.split("_")[0] for k in LOSSES))} == set(LOSSES)
+    assert {n for n in vars(losses) if n.startswith(tuple(k.split("_")[0] for k in LOSSES))} == set(
+        LOSSES
+    )
 
 
 def regions(image: np.ndarray, size: int) -> np.ndarray:
@@ -153,7 +169,9 @@ def test_a_loss_is_the_mean_over_pictures(name: str) -> None:
 def test_a_loss_is_a_finite_scalar_with_a_finite_gradient(name: str) -> None:
     low = picture(2, 3, 33, 47)
     maps = (picture(2, 24, 33, 47, seed=1) - 0.5).requires_grad_()
-    term = loss_terms({name: {"weight": 1.0}}, {"low": low, "curve_maps": maps, "enhanced": enhance(low, maps)})[name]
+    term = loss_terms(
+        {name: {"weight": 1.0}}, {"low": low, "curve_maps": maps, "enhanced": enhance(low, maps)}
+    )[name]
     assert term.shape == ()
     assert term.isfinite()
     assert term >= 0
@@ -182,7 +200,9 @@ def test_convention_the_released_colour_loss_has_no_gradient_on_grey() -> None:
     assert grey_gradient("color_constancy_released").isnan().all()
 
 
-@pytest.mark.parametrize("name", [n for n in LOSSES if "low" in inspect.signature(LOSSES[n]).parameters])
+@pytest.mark.parametrize(
+    "name", [n for n in LOSSES if "low" in inspect.signature(LOSSES[n]).parameters]
+)
 def test_equal_pictures_cost_nothing(name: str) -> None:
     low = picture(2, 3, 32, 48)
     assert value(name, {"low": low, "enhanced": low.clone()}) == pytest.approx(0, abs=1e-6)
@@ -199,7 +219,9 @@ def test_constant_maps_are_perfectly_smooth(name: str, level: float) -> None:
 @given(level=st.floats(0, 1, width=32))
 @settings(max_examples=20, deadline=None)
 def test_grey_costs_no_colour(name: str, level: float) -> None:
-    assert value(name, {"enhanced": torch.full((2, 3, 16, 20), level)}) == pytest.approx(0, abs=1e-9)
+    assert value(name, {"enhanced": torch.full((2, 3, 16, 20), level)}) == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in LOSSES if n.startswith("exposure")])
@@ -208,11 +230,15 @@ def test_grey_costs_no_colour(name: str, level: float) -> None:
 def test_exposure_is_the_distance_to_its_target(name: str, target: float, distance: float) -> None:
     losses = {name: {"weight": 1.0, "target": target, "patch": 8}}
     found = loss_terms(losses, {"enhanced": torch.full((1, 3, 16, 16), target + distance)})[name]
-    assert float(found) == pytest.approx(distance if name == "exposure_paper" else distance**2, abs=1e-6)
+    assert float(found) == pytest.approx(
+        distance if name == "exposure_paper" else distance**2, abs=1e-6
+    )
 
 
 def test_convention_uniform_brightening_is_free_in_the_paper_alone() -> None:
-    """The released form pads with zeros and so punishes it at the border; the Keras form punishes it everywhere."""
+    """The released form pads with zeros and so punishes it at the border; the Keras form punishes
+    it everywhere.
+    """
     low = picture(1, 3, 64, 64) * 0.5
     tensors = {"low": low, "enhanced": low + 0.2}
     assert value("spatial_consistency_paper", tensors) == pytest.approx(0, abs=1e-9)
@@ -226,7 +252,9 @@ def test_convention_the_keras_spatial_loss_sees_no_vertical_contrast() -> None:
     rows = torch.linspace(0, 1, 16).repeat_interleave(4).view(1, 1, 64, 1).expand(1, 3, 64, 64)
     columns = rows.transpose(2, 3)
     level = torch.zeros_like(rows)
-    by_rows, by_columns = (value("spatial_consistency_keras", {"low": level, "enhanced": x}) for x in (rows, columns))
+    by_rows, by_columns = (
+        value("spatial_consistency_keras", {"low": level, "enhanced": x}) for x in (rows, columns)
+    )
     plain = 4 * float(rows.square().mean()) / 3
     inner = by_rows - plain
     edges = 2 * float(rows.square().mean()) / 16 / 3  # zeros beyond the left and the right border
@@ -237,7 +265,9 @@ def test_convention_the_keras_spatial_loss_sees_no_vertical_contrast() -> None:
 def test_convention_keras_smoothness_is_about_eleven_times_heavier() -> None:
     maps = picture(1, 24, 256, 256) * 2 - 1
     tensors = {"curve_maps": maps}
-    ratio = value("illumination_smoothness_keras", tensors) / value("illumination_smoothness_released", tensors)
+    ratio = value("illumination_smoothness_keras", tensors) / value(
+        "illumination_smoothness_released", tensors
+    )
     assert ratio == pytest.approx(256 * 256 * (1 / (255 * 24) + 1 / (256 * 23)) / 2, rel=0.01)
     assert ratio == pytest.approx(11, abs=0.2)
 
@@ -250,12 +280,19 @@ def test_convention_total_variation_grows_with_the_picture() -> None:
 def test_convention_ssim_rewards_doing_nothing() -> None:
     low = picture(1, 3, 64, 64) * 0.2
     bright = enhance(low, torch.full((1, 24, 64, 64), 0.3))
-    assert value("ssim", {"low": low, "enhanced": low}) < value("ssim", {"low": low, "enhanced": bright}) < 1
+    assert (
+        value("ssim", {"low": low, "enhanced": low})
+        < value("ssim", {"low": low, "enhanced": bright})
+        < 1
+    )
 
 
 def test_terms_are_weighted_and_keep_the_recipes_order() -> None:
     tensors = {"enhanced": picture(1, 3, 32, 32), "curve_maps": picture(1, 24, 32, 32)}
-    names = {"total_variation": {"weight": 2.0}, "exposure_paper": {"weight": 3.0, "target": 0.4, "patch": 8}}
+    names = {
+        "total_variation": {"weight": 2.0},
+        "exposure_paper": {"weight": 3.0, "target": 0.4, "patch": 8},
+    }
     terms = loss_terms(names, tensors)
     assert list(terms) == list(names)
     assert float(terms["total_variation"]) == pytest.approx(2 * value("total_variation", tensors))

@@ -12,7 +12,7 @@ import torch
 from undim.errors import ModelError
 from undim.model import pretrained
 from undim.model.runtime import CurveEstimator
-from undim.pixels.curve import apply_curves_numpy
+from undim.pixels.curve import apply_curves
 from undim.training.checkpoints import load_model, save_model
 from undim.training.curve import enhance
 from undim.training.export import TOLERANCE, export_onnx
@@ -57,7 +57,9 @@ def test_convention_parameter_counts_are_the_published_ones(name: str) -> None:
     assert count_parameters(MODELS[name]()) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 1, 1), (1, 3, 37, 53), (2, 3, 16, 16), (1, 3, 1, 9), (3, 3, 5, 2)])
+@pytest.mark.parametrize(
+    "shape", [(1, 3, 1, 1), (1, 3, 37, 53), (2, 3, 16, 16), (1, 3, 1, 9), (3, 3, 5, 2)]
+)
 def test_any_batch_and_any_size(name: str, shape: tuple[int, ...]) -> None:
     maps = make(name)(picture(*shape))
     assert maps.shape == (shape[0], MAPS[name](8), *shape[2:])
@@ -145,7 +147,9 @@ def test_a_net_that_is_not_finite_is_not_exported(name: str, tmp_path: Path) -> 
 
 
 def test_bfloat16_is_close(name: str) -> None:
-    """Autocast keeps maps within 0.02 of float32: less than one step of 8 bits of the output in each iteration."""
+    """Autocast keeps maps within 0.02 of float32: less than one step of 8 bits of the output in
+    each iteration.
+    """
     model, low = make(name), picture(2, 3, 40, 40)
     with torch.no_grad():
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -180,7 +184,7 @@ def test_convention_positive_maps_brighten() -> None:
 def test_the_curve_is_the_one_that_ships(channels: int) -> None:
     """The differentiable curve equals the NumPy reference that inference is tested against."""
     low, maps = picture(1, 3, 9, 11), picture(1, channels, 9, 11) * 2 - 1
-    expected = apply_curves_numpy(low[0].permute(1, 2, 0).numpy(), maps[0].numpy(), iterations=8)
+    expected = apply_curves(low[0].permute(1, 2, 0).numpy(), maps[0].numpy(), iterations=8)
     np.testing.assert_allclose(enhance(low, maps)[0].permute(1, 2, 0).numpy(), expected, atol=1e-6)
 
 
@@ -197,7 +201,9 @@ def test_a_wrong_number_of_maps_is_named() -> None:
         ({}, "model"),
     ],
 )
-def test_a_foreign_safetensors_file_is_refused(metadata: dict[str, str], words: str, tmp_path: Path) -> None:
+def test_a_foreign_safetensors_file_is_refused(
+    metadata: dict[str, str], words: str, tmp_path: Path
+) -> None:
     path = tmp_path / "m.safetensors"
     save_model(make("DCENet", width=8), path, metadata)
     with pytest.raises(ModelError, match=words):
@@ -218,6 +224,8 @@ def test_weights_of_silent_units_leave_no_subnormal_numbers_in_the_file(tmp_path
     with torch.no_grad():
         net.layers[1].weight[3] = 1e-39
     export_onnx(net, tmp_path / "model.onnx", {})
-    weights = [onnx.numpy_helper.to_array(w) for w in onnx.load(tmp_path / "model.onnx").graph.initializer]
+    weights = [
+        onnx.numpy_helper.to_array(w) for w in onnx.load(tmp_path / "model.onnx").graph.initializer
+    ]
     assert all(((w == 0) | (np.abs(w) > 1e-30)).all() for w in weights if w.dtype == np.float32)
     assert any((w == 0).sum() >= 72 for w in weights)

@@ -36,7 +36,9 @@ def write_pictures(folder: Path, names: list[str], size: tuple[int, int] = (24, 
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
     for name in names:
-        Image.fromarray(random.integers(0, 80, (size[1], size[0], 3), dtype=np.uint8)).save(folder / name)
+        Image.fromarray(random.integers(0, 80, (size[1], size[0], 3), dtype=np.uint8)).save(
+            folder / name
+        )
     return [folder / name for name in names]
 
 
@@ -59,7 +61,10 @@ def test_lol_is_found_from_its_root_and_from_our485(layout: str, tmp_path: Path)
     write_pictures(tmp_path / layout, ["2.png", "12.png"])
     write_pictures(tmp_path / layout.replace("low", "high"), ["2.png", "12.png"])
     write_pictures(tmp_path / "eval15" / "low", ["1.png"])
-    assert find_pictures(tmp_path, "low") == [tmp_path / layout / "2.png", tmp_path / layout / "12.png"]
+    assert find_pictures(tmp_path, "low") == [
+        tmp_path / layout / "2.png",
+        tmp_path / layout / "12.png",
+    ]
 
 
 def test_folders_that_hold_nothing_to_learn_from(tmp_path: Path) -> None:
@@ -142,13 +147,17 @@ def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
 def test_a_damaged_picture_is_named_and_leaves_no_cache(damage: str, tmp_path: Path) -> None:
     files = write_pictures(tmp_path / "in", ["1.png", "2.png"])
     whole = files[1].read_bytes()
-    files[1].write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"not a picture"}[damage])
+    files[1].write_bytes(
+        {"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"not a picture"}[damage]
+    )
     with pytest.raises(DataError, match=re.escape(str(files[1])) + ".*remove or replace"):
         ImageCache.open(files, size=16, cache_dir=tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def drawn(cache: ImageCache, recipe: Recipe, epoch: int | None, **ranks: int) -> tuple[list[np.ndarray], list[str]]:
+def drawn(
+    cache: ImageCache, recipe: Recipe, epoch: int | None, **ranks: int
+) -> tuple[list[np.ndarray], list[str]]:
     found = list(batches(cache, np.arange(len(cache.names)), recipe, epoch=epoch, **ranks))
     return [b.low for b in found], [name for b in found for name in b.names]
 
@@ -177,11 +186,24 @@ def test_an_epoch_depends_on_seed_and_number_alone() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(count=st.integers(1, 11), batch=st.integers(1, 5), world=st.integers(1, 4), epoch=st.none() | st.integers(0, 3))
-def test_ranks_share_what_one_process_would_draw(count: int, batch: int, world: int, epoch: int | None) -> None:
-    cache, chosen = cache_of(count, size=16), recipe(image_size=16, batch=batch, flip=True, exposure_jitter=0.5)
+@given(
+    count=st.integers(1, 11),
+    batch=st.integers(1, 5),
+    world=st.integers(1, 4),
+    epoch=st.none() | st.integers(0, 3),
+)
+def test_ranks_share_what_one_process_would_draw(
+    count: int, batch: int, world: int, epoch: int | None
+) -> None:
+    cache, chosen = (
+        cache_of(count, size=16),
+        recipe(image_size=16, batch=batch, flip=True, exposure_jitter=0.5),
+    )
     whole = list(batches(cache, np.arange(count), chosen, epoch=epoch))
-    parts = [list(batches(cache, np.arange(count), chosen, epoch=epoch, rank=r, world=world)) for r in range(world)]
+    parts = [
+        list(batches(cache, np.arange(count), chosen, epoch=epoch, rank=r, world=world))
+        for r in range(world)
+    ]
     assert {len(p) for p in parts} == {len(whole)}
     for step, expected in enumerate(whole):
         for rank in range(world):
@@ -195,7 +217,9 @@ def test_flips_and_turns_move_pixels_and_change_none() -> None:
     kinds = set()
     for picture, name in zip(np.concatenate(low), names, strict=True):
         source = cache.pixels[int(Path(name).stem)] / np.float32(255)
-        views = {(f, k): np.rot90(source[:, ::-1] if f else source, k) for f in (0, 1) for k in range(4)}
+        views = {
+            (f, k): np.rot90(source[:, ::-1] if f else source, k) for f in (0, 1) for k in range(4)
+        }
         matching = [kind for kind, view in views.items() if np.array_equal(view, picture)]
         assert len(matching) == 1
         kinds |= set(matching)
@@ -209,7 +233,12 @@ def test_crops_are_windows_of_the_picture() -> None:
     for picture, name in zip(np.concatenate(low), names, strict=True):
         source = cache.pixels[int(Path(name).stem)] / np.float32(255)
         assert picture.shape == (30, 30, 3)
-        found = [(y, x) for y in range(3) for x in range(3) if np.array_equal(source[y : y + 30, x : x + 30], picture)]
+        found = [
+            (y, x)
+            for y in range(3)
+            for x in range(3)
+            if np.array_equal(source[y : y + 30, x : x + 30], picture)
+        ]
         assert len(found) == 1
         places |= set(found)
     assert len(places) > 4

@@ -47,7 +47,12 @@ def test_the_log_is_read_by_loss_and_split(finished: Path) -> None:
 def test_one_plot_per_loss_and_one_of_all(finished: Path) -> None:
     pytest.importorskip("matplotlib")
     written = plot_losses(finished)
-    assert [path.name for path in written] == ["loss.png", "exposure.png", "color_constancy.png", "losses.png"]
+    assert [path.name for path in written] == [
+        "loss.png",
+        "exposure.png",
+        "color_constancy.png",
+        "losses.png",
+    ]
     for path in written:
         assert path.parent == finished / "plots"
         with Image.open(path) as image:
@@ -78,7 +83,9 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, text: str | None, me
         plot_losses(tmp_path)
 
 
-def test_without_matplotlib_the_extra_is_named(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_extra_is_named(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"undim\[train\]"):
         plot_losses(finished)
@@ -149,6 +156,8 @@ def test_the_verb_compares_a_picture_and_a_folder(tmp_path: Path) -> None:
     contact = tmp_path / "contact.webp"
     assert compare(tmp_path / "set", contact) == [str(contact)]
     folder = tmp_path / "sheets"
-    assert compare(tmp_path / "set", folder) == [str(folder / f"{i}.png.compare.png") for i in range(2)]
+    assert compare(tmp_path / "set", folder) == [
+        str(folder / f"{i}.png.compare.png") for i in range(2)
+    ]
     heights = [len(decode(path).pixels) for path in (sheet, contact, *sorted(folder.iterdir()))]
     assert heights[0] == heights[2] == heights[3] < heights[1]

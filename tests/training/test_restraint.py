@@ -1,4 +1,6 @@
-"""The default model on real photographs: well-lit ones are left nearly alone, dark ones are clearly brightened."""
+"""The default model on real photographs: well-lit ones are left nearly alone, dark ones are clearly
+brightened.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from undim.enhancer import Enhancer
 from undim.images import decode
 from undim.measure.metrics import psnr
 
-DARK = 70  # the mean level below which a night photograph counts as dark; some are long exposures, as bright as day
+# the mean level below which a night photograph counts as dark; some are long exposures, as bright
+# as day
+DARK = 70
 
 
 @pytest.fixture(scope="module")
@@ -33,4 +37,6 @@ def test_night_photographs_are_clearly_brightened(enhancer: Enhancer, shared: Pa
     assert len(dark) >= 8
     gains = sorted(float(enhancer(picture).mean() / picture.mean()) for picture in dark)
     assert gains[len(gains) // 2] > 1.7, gains
-    assert sum(gain > 1.3 for gain in gains) >= len(gains) - 2, gains  # a bright sky over a dark land, and a firework
+    assert sum(gain > 1.3 for gain in gains) >= len(gains) - 2, (
+        gains
+    )  # a bright sky over a dark land, and a firework

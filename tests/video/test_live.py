@@ -91,7 +91,9 @@ def test_a_slow_consumer_of_a_stream_never_lags(camera: str) -> None:
         grey = rgb16(frame).mean() / 257
         lag = next(back for back in range(90) if abs(level(Camera.sent - 1 - back) - grey) < 1.5)
         lags.append(lag)
-        time.sleep(8 * INTERVAL)  # with a backlog every picture would come 7 later than the one before
+        time.sleep(
+            8 * INTERVAL
+        )  # with a backlog every picture would come 7 later than the one before
         if len(lags) == 12:
             break
     newest.close()
@@ -144,7 +146,9 @@ def test_a_file_plays_at_its_own_speed_and_frames_are_stamped(clip: Path) -> Non
     assert stamps[-1] >= 440
 
 
-def undim(*arguments: str | Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+def undim(
+    *arguments: str | Path, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "undim", "live", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, env=environment)
 
@@ -169,7 +173,10 @@ def test_ctrl_c_ends_a_recording_that_plays(camera: str, tmp_path: Path) -> None
     command = [sys.executable, "-m", "undim", "live", camera, "-o", tmp_path / "night.mp4"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while not any(path.stat().st_size for path in tmp_path.glob(".undim-*")) and time.monotonic() < deadline:
+    while (
+        not any(path.stat().st_size for path in tmp_path.glob(".undim-*"))
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -182,7 +189,9 @@ def test_ctrl_c_ends_a_recording_that_plays(camera: str, tmp_path: Path) -> None
 
 
 def test_without_a_screen_it_says_what_to_do(clip: Path) -> None:
-    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")
+    }
     run = undim(clip, environment=environment)
     if run.returncode == 0:
         pytest.skip("this system opens windows without a display variable")

@@ -14,7 +14,7 @@ import pytest
 
 from undim.enhancer import Enhancer
 from undim.errors import InputError
-from undim.pixels.yuv import Levels, Yuv
+from undim.pixels.jobs import Levels, Yuv
 from undim.video import FrameEnhancer, enhance_stream, sequence
 from undim.video.ahead import ahead, stoppable
 from undim.video.raw import enhance_raw
@@ -27,14 +27,18 @@ def enhancer() -> Enhancer:
     return Enhancer()
 
 
-def dark(dtype: type = np.uint8, count: int = 3, size: tuple[int, int] = (24, 40)) -> list[np.ndarray]:
+def dark(
+    dtype: type = np.uint8, count: int = 3, size: tuple[int, int] = (24, 40)
+) -> list[np.ndarray]:
     scale = {np.uint8: 60, np.uint16: 15000, np.float32: 0.2}[dtype]
     return [(RNG.random((*size, 3)) * scale).astype(dtype) for _ in range(count)]
 
 
 @pytest.mark.parametrize("denoise", ["off", "auto", 0.3])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_each_frame_comes_out_bright_in_its_own_type(enhancer: Enhancer, dtype: type, denoise: object) -> None:
+def test_each_frame_comes_out_bright_in_its_own_type(
+    enhancer: Enhancer, dtype: type, denoise: object
+) -> None:
     frames = dark(dtype)
     bright = list(enhance_stream(frames, enhancer=enhancer, denoise=denoise))  # type: ignore[arg-type]
     assert len(bright) == len(frames)
@@ -76,7 +80,9 @@ def test_maps_that_do_not_vary_reach_the_curve_as_one_number_each(
 ) -> None:
     """A lamp comes and goes, too slowly for a cut."""
     shapes = []
-    monkeypatch.setattr(sequence, "brighten", lambda dark, bright, maps, **_: shapes.append(maps.shape))
+    monkeypatch.setattr(
+        sequence, "brighten", lambda dark, bright, maps, **_: shapes.append(maps.shape)
+    )
     brightener = FrameEnhancer(enhancer, denoise="off", smooth=smooth)
     scene = RNG.integers(20, 70, (64, 64)).astype(np.uint8)
     grey = np.full((64, 64), 128, np.uint8)
@@ -94,7 +100,11 @@ def uniform(monkeypatch: pytest.MonkeyPatch, a: float) -> None:
 
 
 def in_yuv(y: np.ndarray) -> Yuv:
-    return Yuv((y, *(np.full(y.shape, 128, np.uint8) for _ in "uv")), Levels.of(8, full=True), (0.2126, 0.0722))
+    return Yuv(
+        (y, *(np.full(y.shape, 128, np.uint8) for _ in "uv")),
+        Levels.of(8, full=True),
+        (0.2126, 0.0722),
+    )
 
 
 @pytest.mark.parametrize("smooth", [True, False])
@@ -102,7 +112,9 @@ def in_yuv(y: np.ndarray) -> Yuv:
 def test_film_that_would_change_by_less_than_half_a_level_is_left_alone(
     enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch, a: float, levels: int, smooth: bool
 ) -> None:
-    """Eight steps of a add at most 2 a: 0.46 levels of 8 bits, or 0.61. A dither would show both, 16 bits too."""
+    """Eight steps of a add at most 2 a: 0.46 levels of 8 bits, or 0.61. A dither would show both,
+    16 bits too.
+    """
     uniform(monkeypatch, a)
     brightener = FrameEnhancer(enhancer, denoise="off", smooth=smooth)
     for index in range(3):
@@ -129,7 +141,9 @@ def test_a_curve_that_is_needed_no_more_fades_until_film_is_left_alone(
     assert added[-20:] == [0.0] * 20
 
 
-def test_film_that_needs_no_curve_is_averaged_all_the_same(enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_film_that_needs_no_curve_is_averaged_all_the_same(
+    enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uniform(monkeypatch, 0.0)
     brightener = FrameEnhancer(enhancer, denoise="auto")
     for index in range(10):
@@ -148,7 +162,9 @@ def test_a_number_is_the_filter_for_photographs(enhancer: Enhancer) -> None:
 
 def test_strength_0_gives_back_the_input(enhancer: Enhancer) -> None:
     frames = dark(np.uint16)
-    for before, after in zip(frames, enhance_stream(frames, enhancer=enhancer, strength=0), strict=True):
+    for before, after in zip(
+        frames, enhance_stream(frames, enhancer=enhancer, strength=0), strict=True
+    ):
         assert (before == after).all()
 
 
@@ -162,7 +178,9 @@ def test_wrong_arguments_are_refused(enhancer: Enhancer) -> None:
 
 
 @pytest.mark.parametrize(("format", "dtype"), [("rgb24", np.uint8), ("rgb48le", np.uint16)])
-def test_a_raw_pipe_gives_the_frames_of_the_generator(enhancer: Enhancer, format: str, dtype: type) -> None:
+def test_a_raw_pipe_gives_the_frames_of_the_generator(
+    enhancer: Enhancer, format: str, dtype: type
+) -> None:
     frames = dark(dtype, count=5)
     target = io.BytesIO()
     source = io.BytesIO(b"".join(frame.tobytes() for frame in frames))
@@ -180,7 +198,12 @@ def test_a_raw_pipe_that_ends_within_a_frame_says_so(enhancer: Enhancer) -> None
 
 def test_undim_stream_stands_between_two_programs() -> None:
     raw = b"".join(frame.tobytes() for frame in dark(count=2))
-    run = subprocess.run([sys.executable, "-m", "undim", "stream", "40x24"], input=raw, capture_output=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-m", "undim", "stream", "40x24"],
+        input=raw,
+        capture_output=True,
+        check=True,
+    )
     assert len(run.stdout) == len(raw)
     assert np.frombuffer(run.stdout, np.uint8).mean() > np.frombuffer(raw, np.uint8).mean()
     wrong = subprocess.run([sys.executable, "-m", "undim", "stream", "40by24"], capture_output=True)

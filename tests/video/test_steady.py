@@ -1,4 +1,6 @@
-"""Maps over time: smooth where the scene stays, new at once where it changes, the same at any frame rate."""
+"""Maps over time: smooth where the scene stays, new at once where it changes, the same at any frame
+rate.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ class Estimator:
 
 def brightness(steady: SteadyMaps, frames: list[np.ndarray], fps: float = 30) -> np.ndarray:
     return np.array(
-        [apply_curves(frame, steady(frame, i / fps), iterations=4).mean() for i, frame in enumerate(frames)]
+        [
+            apply_curves(frame, steady(frame, i / fps), iterations=4).mean()
+            for i, frame in enumerate(frames)
+        ]
     )
 
 
@@ -48,7 +53,9 @@ def test_exposure_steps_of_the_film_are_not_amplified() -> None:
     steps = 1 + 0.01 * np.random.default_rng(2).standard_normal(120)
     frames = [scene(0, 0.1) * np.float32(step) for step in steps]
     steady = brightness(SteadyMaps(Estimator(0.4), iterations=4), frames)
-    fixed = np.array([apply_curves(f, np.full((1, 1, 1), 0.4, np.float32), iterations=4).mean() for f in frames])
+    fixed = np.array(
+        [apply_curves(f, np.full((1, 1, 1), 0.4, np.float32), iterations=4).mean() for f in frames]
+    )
     dark = np.array([frame.mean() for frame in frames])
     assert np.diff(fixed).std() > 2 * np.diff(dark).std()  # what the curve alone would do
     assert np.diff(steady).std() < 0.5 * np.diff(dark).std()
@@ -63,7 +70,9 @@ def test_a_lasting_change_of_light_is_followed() -> None:
 
 def test_a_hard_cut_settles_at_once() -> None:
     frames = [scene(0, 0.1)] * 20 + [scene(1, 0.2)] * 20
-    steady = SteadyMaps(Estimator(0.5, 0.5, 0.5, 0.5, 0.1), iterations=4)  # four estimates before the cut
+    steady = SteadyMaps(
+        Estimator(0.5, 0.5, 0.5, 0.5, 0.1), iterations=4
+    )  # four estimates before the cut
     values = [float(steady(frame, i / 30).mean()) for i, frame in enumerate(frames)]
     assert values[19] == pytest.approx(0.5, abs=1e-6)
     assert values[20] == pytest.approx(0.1, abs=1e-6)
@@ -111,7 +120,9 @@ def test_only_other_scenes_and_switched_lights_are_cuts(mean: float) -> None:
 def test_black_frames_are_no_cuts_among_themselves() -> None:
     black = np.zeros((18, 32), np.float32)
     assert not is_cut(black, black)
-    assert not is_cut(black, black + np.float32(0.001) * RNG.standard_normal(black.shape).astype(np.float32))
+    assert not is_cut(
+        black, black + np.float32(0.001) * RNG.standard_normal(black.shape).astype(np.float32)
+    )
 
 
 def test_maps_that_are_nearly_clipped_are_held_as_well() -> None:
@@ -123,7 +134,9 @@ def test_maps_that_are_nearly_clipped_are_held_as_well() -> None:
     steps = 1 + 0.01 * np.random.default_rng(2).standard_normal(120)
     frames = [scene(0, 0.1) * np.float32(step) for step in steps]
     steady = SteadyMaps(estimate, iterations=2)
-    bright = np.array([apply_curves(f, steady(f, i / 30), iterations=2).mean() for i, f in enumerate(frames)])
+    bright = np.array(
+        [apply_curves(f, steady(f, i / 30), iterations=2).mean() for i, f in enumerate(frames)]
+    )
     assert np.diff(bright).std() < 0.25 * np.diff([frame.mean() for frame in frames]).std()
 
 
@@ -136,7 +149,9 @@ def test_maps_whose_steps_are_in_balance_are_held_as_well() -> None:
     steps = 1 + 0.01 * np.random.default_rng(2).standard_normal(120)
     frames = [scene(0, 0.1) * np.float32(step) for step in steps]
     steady = SteadyMaps(estimate, iterations=4)
-    bright = np.array([apply_curves(f, steady(f, i / 30), iterations=4).mean() for i, f in enumerate(frames)])
+    bright = np.array(
+        [apply_curves(f, steady(f, i / 30), iterations=4).mean() for i, f in enumerate(frames)]
+    )
     assert np.diff(bright).std() < 0.25 * np.diff([frame.mean() for frame in frames]).std()
 
 

@@ -1,4 +1,6 @@
-"""Whole files, judged by ffprobe: every stream, timestamp, tag and turn of the input is in the output."""
+"""Whole files, judged by ffprobe: every stream, timestamp, tag and turn of the input is in the
+output.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ from undim.video.stills import before_after
 from undim.video.transcode import Report, enhance_video
 
 pytestmark = pytest.mark.skipif(
-    not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="needs ffmpeg and ffprobe to make and judge clips"
+    not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
+    reason="needs ffmpeg and ffprobe to make and judge clips",
 )
 
 SUBTITLES = "1\n00:00:00,200 --> 00:00:00,900\nHallo\n\n2\n00:00:01,000 --> 00:00:01,700\nWelt\n"
@@ -58,14 +61,34 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ffmpeg(*picture(seconds=2), *sound, *("-map", "0", "-map", "1", "-map", "2", *H264, "-c:a", "aac"),
            *("-metadata:s:a:0", "language=deu", "-metadata:s:a:1", "language=fra", "-metadata", "title=Zwei Sprachen"),
            *("-disposition:a:0", "0", "-disposition:a:1", "default"), two)  # fmt: skip
-    extras = ["-i", folder / "subtitles.srt", "-i", folder / "chapters.txt", "-map", "0", "-map", "1"]
-    extras += ["-map_metadata", "2", "-map_chapters", "2", "-c", "copy", "-metadata:s:s:0", "language=deu"]
+    extras = [
+        "-i",
+        folder / "subtitles.srt",
+        "-i",
+        folder / "chapters.txt",
+        "-map",
+        "0",
+        "-map",
+        "1",
+    ]
+    extras += [
+        "-map_metadata",
+        "2",
+        "-map_chapters",
+        "2",
+        "-c",
+        "copy",
+        "-metadata:s:s:0",
+        "language=deu",
+    ]
     ffmpeg("-i", two, *extras, "-c:s", "srt", "-attach", folder / "chapters.txt",
            "-metadata:s:t", "mimetype=text/plain", folder / "subtitles.mkv")  # fmt: skip
     ffmpeg("-i", two, *extras, "-c:s", "mov_text", folder / "subtitles.mp4")
     ffmpeg(*picture(rate=30, seconds=2), "-vf", "select='not(mod(n,3))+gt(mod(n,7),4)'", "-fps_mode", "vfr",
            *H264, "-video_track_timescale", "90000", folder / "variable-rate.mp4")  # fmt: skip
-    ffmpeg("-i", two, "-map", "0", "-c", "copy", "-metadata:s:v:0", "rotate=90", folder / "rotated.mp4")
+    ffmpeg(
+        "-i", two, "-map", "0", "-c", "copy", "-metadata:s:v:0", "rotate=90", folder / "rotated.mp4"
+    )
     ffmpeg(*picture(), *("-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-x265-params", "log-level=error"),
            *("-tag:v", "hvc1", "-color_primaries", "bt2020", "-color_trc", "arib-std-b67", "-colorspace", "bt2020nc"),
            folder / "ten-bit.mp4")  # fmt: skip
@@ -108,7 +131,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "aac",
         folder / "broadcast.ts",
     )
-    ffmpeg(*("-f", "lavfi", "-i", "color=red:s=32x32:d=1:r=1", "-frames:v", "1"), folder / "cover.png")
+    ffmpeg(
+        *("-f", "lavfi", "-i", "color=red:s=32x32:d=1:r=1", "-frames:v", "1"), folder / "cover.png"
+    )
     ffmpeg("-i", two, "-i", folder / "cover.png", "-map", "0", "-map", "1", "-c", "copy",
            "-disposition:v:1", "attached_pic", folder / "cover.mp4")  # fmt: skip
     ffmpeg("-i", two, "-c", "copy", "-timecode", "01:00:00:00", folder / "timecode.mov")
@@ -116,8 +141,22 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 CLIPS = [
-    *("two-languages.mp4", "subtitles.mkv", "subtitles.mp4", "variable-rate.mp4", "rotated.mp4", "ten-bit.mp4"),
-    *("odd.webm", "one-frame.mp4", "silent-full-range.mp4", "broadcast.ts", "cover.mp4", "timecode.mov"),
+    *(
+        "two-languages.mp4",
+        "subtitles.mkv",
+        "subtitles.mp4",
+        "variable-rate.mp4",
+        "rotated.mp4",
+        "ten-bit.mp4",
+    ),
+    *(
+        "odd.webm",
+        "one-frame.mp4",
+        "silent-full-range.mp4",
+        "broadcast.ts",
+        "cover.mp4",
+        "timecode.mov",
+    ),
 ]
 
 
@@ -127,21 +166,49 @@ def enhancer() -> Enhancer:
 
 
 def probe(path: Path) -> dict[str, Any]:
-    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-show_chapters", "-of", "json", path]
-    report: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    command = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-show_streams",
+        "-show_format",
+        "-show_chapters",
+        "-of",
+        "json",
+        path,
+    ]
+    report: dict[str, Any] = json.loads(
+        subprocess.run(command, capture_output=True, check=True).stdout
+    )
     return report
 
 
 def frame_times(path: Path) -> list[str]:
-    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "frame=pts_time", "-of", "json"]
-    frames = json.loads(subprocess.run([*command, path], capture_output=True, check=True).stdout)["frames"]
+    command = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-select_streams",
+        "v:0",
+        "-show_entries",
+        "frame=pts_time",
+        "-of",
+        "json",
+    ]
+    frames = json.loads(subprocess.run([*command, path], capture_output=True, check=True).stdout)[
+        "frames"
+    ]
     return [frame["pts_time"] for frame in frames]
 
 
 def packets(path: Path, index: int) -> list[tuple[float | None, bytes]]:
     with av.open(path) as container:
         read = container.demux(container.streams[index])
-        return [(None if p.pts is None else float(p.pts * p.time_base), bytes(p)) for p in read if p.size]
+        return [
+            (None if p.pts is None else float(p.pts * p.time_base), bytes(p))
+            for p in read
+            if p.size
+        ]
 
 
 def convert(source: Path, target: Path, enhancer: Enhancer, **options: Any) -> Report:
@@ -150,7 +217,16 @@ def convert(source: Path, target: Path, enhancer: Enhancer, **options: Any) -> R
 
 
 SAME = [
-    *("codec_type", "codec_name", "width", "height", "pix_fmt", "sample_aspect_ratio", "color_range", "color_space"),
+    *(
+        "codec_type",
+        "codec_name",
+        "width",
+        "height",
+        "pix_fmt",
+        "sample_aspect_ratio",
+        "color_range",
+        "color_space",
+    ),
     *("color_transfer", "color_primaries", "codec_tag_string", "start_time", "side_data_list"),
     *("disposition", "channels", "sample_rate"),
 ]
@@ -168,13 +244,21 @@ def check_equal(source: Path, target: Path) -> None:
             assert packets(source, old["index"]) == packets(target, new["index"])
     assert frame_times(source) == frame_times(target)
     assert before["chapters"] == after["chapters"]
-    assert float(after["format"]["duration"]) == pytest.approx(float(before["format"]["duration"]), abs=0.03)
-    tags = {key: value for key, value in before["format"].get("tags", {}).items() if key.lower() != "encoder"}
+    assert float(after["format"]["duration"]) == pytest.approx(
+        float(before["format"]["duration"]), abs=0.03
+    )
+    tags = {
+        key: value
+        for key, value in before["format"].get("tags", {}).items()
+        if key.lower() != "encoder"
+    }
     assert tags.items() <= after["format"].get("tags", {}).items()
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_everything_but_the_brightness_is_as_it_was(clips: Path, tmp_path: Path, enhancer: Enhancer, name: str) -> None:
+def test_everything_but_the_brightness_is_as_it_was(
+    clips: Path, tmp_path: Path, enhancer: Enhancer, name: str
+) -> None:
     report = convert(clips / name, tmp_path / name, enhancer)
     assert report.frames == len(frame_times(clips / name))
     assert not report.damage
@@ -183,13 +267,24 @@ def test_everything_but_the_brightness_is_as_it_was(clips: Path, tmp_path: Path,
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("name", ["night-1080p-h264.mp4", "dusk-1080p-hevc.mp4", "bright-indoor.mp4"])
-def test_real_clips_keep_everything(shared: Path, tmp_path: Path, enhancer: Enhancer, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["night-1080p-h264.mp4", "dusk-1080p-hevc.mp4", "bright-indoor.mp4"]
+)
+def test_real_clips_keep_everything(
+    shared: Path, tmp_path: Path, enhancer: Enhancer, name: str
+) -> None:
     short = tmp_path / f"short-{name}"
     ffmpeg("-i", shared / "data/video" / name, "-map", "0", "-c", "copy", "-t", "0.4", short)
     convert(short, tmp_path / name, enhancer)
     before, after = probe(short), probe(tmp_path / name)
-    for key in ("width", "height", "color_range", "color_space", "color_transfer", "color_primaries"):
+    for key in (
+        "width",
+        "height",
+        "color_range",
+        "color_space",
+        "color_transfer",
+        "color_primaries",
+    ):
         assert after["streams"][0].get(key) == before["streams"][0].get(key)
     assert after["streams"][0]["pix_fmt"] == before["streams"][0]["pix_fmt"]
     assert frame_times(tmp_path / name) == frame_times(short)
@@ -199,7 +294,20 @@ def test_real_clips_keep_everything(shared: Path, tmp_path: Path, enhancer: Enha
 
 def pixels(path: Path) -> list[np.ndarray]:
     """All frames as 16-bit planes of their own format, by ffmpeg."""
-    command = ["ffmpeg", "-v", "error", "-i", path, "-map", "0:v:0", "-f", "rawvideo", "-pix_fmt", "yuv444p16le", "-"]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        path,
+        "-map",
+        "0:v:0",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "yuv444p16le",
+        "-",
+    ]
     video = probe(path)["streams"][0]
     raw = subprocess.run(command, capture_output=True, check=True).stdout
     return list(np.frombuffer(raw, "<u2").reshape(-1, 3, video["height"], video["width"]))
@@ -207,12 +315,19 @@ def pixels(path: Path) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     ("name", "crf"),
-    [("two-languages.mp4", 5.0), ("ten-bit.mp4", 5.0), ("silent-full-range.mp4", 5.0), ("odd.webm", 5.0)],
+    [
+        ("two-languages.mp4", 5.0),
+        ("ten-bit.mp4", 5.0),
+        ("silent-full-range.mp4", 5.0),
+        ("odd.webm", 5.0),
+    ],
 )
 def test_colours_survive_the_way_to_rgb_and_back(
     clips: Path, tmp_path: Path, enhancer: Enhancer, name: str, crf: float
 ) -> None:
-    """Strength 0 leaves only matrix, range, chroma and the encoder: a wrong matrix or range costs 20 dB."""
+    """Strength 0 leaves only matrix, range, chroma and the encoder: a wrong matrix or range costs
+    20 dB.
+    """
     convert(clips / name, tmp_path / name, enhancer, strength=0, encoding=Encoding(crf=crf))
     for before, after in zip(pixels(clips / name), pixels(tmp_path / name), strict=True):
         assert (before[0].astype(float) - after[0]).std() < 65535 * 0.008
@@ -228,7 +343,9 @@ def test_ten_bits_are_ten_bits(clips: Path, tmp_path: Path, enhancer: Enhancer) 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9", "prores", "ffv1"])
 def test_other_codecs(clips: Path, tmp_path: Path, enhancer: Enhancer, codec: str) -> None:
     target = tmp_path / "new.mkv"
-    report = convert(clips / "ten-bit.mp4", target, enhancer, encoding=Encoding(codec=codec), end=0.2)
+    report = convert(
+        clips / "ten-bit.mp4", target, enhancer, encoding=Encoding(codec=codec), end=0.2
+    )
     video = probe(target)["streams"][0]
     assert video["codec_name"] == codec
     assert report.frames == 5
@@ -237,8 +354,12 @@ def test_other_codecs(clips: Path, tmp_path: Path, enhancer: Enhancer, codec: st
     assert bool(report.notes) == (video["pix_fmt"] != "yuv420p10le")
 
 
-def test_odd_sizes_stay_odd_where_the_encoder_wants_even_ones(clips: Path, tmp_path: Path, enhancer: Enhancer) -> None:
-    report = convert(clips / "odd.webm", tmp_path / "odd.mp4", enhancer, encoding=Encoding(codec="h264"))
+def test_odd_sizes_stay_odd_where_the_encoder_wants_even_ones(
+    clips: Path, tmp_path: Path, enhancer: Enhancer
+) -> None:
+    report = convert(
+        clips / "odd.webm", tmp_path / "odd.mp4", enhancer, encoding=Encoding(codec="h264")
+    )
     video = probe(tmp_path / "odd.mp4")["streams"][0]
     assert (video["width"], video["height"], video["pix_fmt"]) == (127, 71, "yuv444p")
     assert any("yuv444p" in note for note in report.notes)
@@ -251,16 +372,32 @@ def test_a_part_is_moved_to_the_beginning(clips: Path, tmp_path: Path, enhancer:
     assert [float(t) for t in frame_times(target)] == pytest.approx(wanted, abs=0.001)
     assert report.frames == len(wanted) == 25
     for index in (1, 2):
-        old = [(t - 0.5, data) for t, data in packets(source, index) if t is not None and 0.5 <= t < 1.5]
+        old = [
+            (t - 0.5, data)
+            for t, data in packets(source, index)
+            if t is not None and 0.5 <= t < 1.5
+        ]
         new = packets(target, index)
         assert [data for _, data in new] == [data for _, data in old]
         assert [t for t, _ in new] == pytest.approx([t for t, _ in old], abs=0.0011)
     assert [chapter["start_time"] for chapter in probe(target)["chapters"]][1] == "0.500000"
 
 
-def test_a_truncated_file_gives_what_is_there_and_says_so(clips: Path, tmp_path: Path, enhancer: Enhancer) -> None:
+def test_a_truncated_file_gives_what_is_there_and_says_so(
+    clips: Path, tmp_path: Path, enhancer: Enhancer
+) -> None:
     front = tmp_path / "front.mp4"
-    ffmpeg("-i", clips / "two-languages.mp4", "-map", "0", "-c", "copy", "-movflags", "faststart", front)
+    ffmpeg(
+        "-i",
+        clips / "two-languages.mp4",
+        "-map",
+        "0",
+        "-c",
+        "copy",
+        "-movflags",
+        "faststart",
+        front,
+    )
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(front.read_bytes()[: front.stat().st_size * 6 // 10])
     report = convert(cut, tmp_path / "out.mp4", enhancer)
@@ -269,7 +406,9 @@ def test_a_truncated_file_gives_what_is_there_and_says_so(clips: Path, tmp_path:
     assert frame_times(tmp_path / "out.mp4") == frame_times(front)[: report.frames]
 
 
-def test_damage_in_the_middle_costs_only_what_is_damaged(clips: Path, tmp_path: Path, enhancer: Enhancer) -> None:
+def test_damage_in_the_middle_costs_only_what_is_damaged(
+    clips: Path, tmp_path: Path, enhancer: Enhancer
+) -> None:
     data = bytearray((clips / "broadcast.ts").read_bytes())
     middle = len(data) // 2 // 188 * 188
     data[middle : middle + 188 * 8] = bytes(188 * 8)
@@ -310,7 +449,9 @@ def test_what_cannot_be_read_or_written_is_said_before_any_work(
 
 def test_ctrl_c_leaves_a_playable_partial_file(clips: Path, tmp_path: Path) -> None:
     source, target = tmp_path / "long.mp4", tmp_path / "bright.mp4"
-    ffmpeg("-stream_loop", "60", "-i", clips / "two-languages.mp4", "-map", "0", "-c", "copy", source)
+    ffmpeg(
+        "-stream_loop", "60", "-i", clips / "two-languages.mp4", "-map", "0", "-c", "copy", source
+    )
     command = [sys.executable, "-m", "undim", "video", source, target, "--preset", "veryslow"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
@@ -329,11 +470,21 @@ def test_ctrl_c_leaves_a_playable_partial_file(clips: Path, tmp_path: Path) -> N
     assert len(times) > 5
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to see the memory in use")
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="needs /proc to see the memory in use"
+)
 def test_memory_does_not_grow_with_the_film(tmp_path: Path, enhancer: Enhancer) -> None:
     """A short one; benchmarks/video.py soak does 2 GB."""
     ffmpeg(
-        *picture("160x90", seconds=60), "-f", "lavfi", "-i", "sine=440:d=60", *H264, "-c:a", "aac", tmp_path / "a.mp4"
+        *picture("160x90", seconds=60),
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=440:d=60",
+        *H264,
+        "-c:a",
+        "aac",
+        tmp_path / "a.mp4",
     )
     resident: list[tuple[int, float]] = []
 
@@ -350,10 +501,19 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path, enhancer: Enhancer) 
 def test_the_verb_prints_the_path_and_exits_1_on_damage(clips: Path, tmp_path: Path) -> None:
     def undim(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "undim", "video", *map(str, arguments)], capture_output=True, text=True
+            [sys.executable, "-m", "undim", "video", *map(str, arguments)],
+            capture_output=True,
+            text=True,
         )
 
-    good = undim(clips / "rotated.mp4", tmp_path / "a.mp4", "--end", "0.2", "--sample", tmp_path / "still.png")
+    good = undim(
+        clips / "rotated.mp4",
+        tmp_path / "a.mp4",
+        "--end",
+        "0.2",
+        "--sample",
+        tmp_path / "still.png",
+    )
     assert good.returncode == 0
     assert good.stdout.split() == [str(tmp_path / "still.png"), str(tmp_path / "a.mp4")]
     assert undim(clips / "rotated.mp4", tmp_path / "a.mp4").returncode == 1
@@ -372,7 +532,9 @@ def test_a_still_stands_upright_dark_left_bright_right(clips: Path, enhancer: En
     assert still.shape == (128, 144, 3)
     assert still[:, 72:].mean() > still[:, :72].mean()
     frame = clips / "upright.png"
-    ffmpeg("-ss", "1.28", "-i", clips / "rotated.mp4", "-frames:v", "1", frame)  # ffmpeg turns it by itself
+    ffmpeg(
+        "-ss", "1.28", "-i", clips / "rotated.mp4", "-frames:v", "1", frame
+    )  # ffmpeg turns it by itself
     from PIL import Image
 
     expected = np.asarray(Image.open(frame).convert("RGB")).astype(float)

@@ -103,7 +103,9 @@ def test_many_pictures_come_as_one_zip(
         assert [archive.read(name) for name in archive.namelist()] == expected
 
 
-def test_settings_can_be_used_for_all_pictures_and_pictures_removed(browser: Browser, served: str) -> None:
+def test_settings_can_be_used_for_all_pictures_and_pictures_removed(
+    browser: Browser, served: str
+) -> None:
     open_page(browser, served)
     give(browser, "drop", ("a.png", picture("PNG")), ("b.png", picture("PNG")))
     ready(browser, "a.png")
@@ -140,7 +142,9 @@ def test_what_is_no_picture_is_said_in_plain_words(browser: Browser, served: str
     assert not browser.find_element(By.ID, "trouble").is_displayed()
 
 
-def test_the_strength_slider_asks_nobody_and_nothing_comes_from_another_host(browser: Browser, served: str) -> None:
+def test_the_strength_slider_asks_nobody_and_nothing_comes_from_another_host(
+    browser: Browser, served: str
+) -> None:
     browser.get_log("performance")
     browser.get_log("browser")
     open_page(browser, served)
@@ -158,7 +162,11 @@ def test_the_strength_slider_asks_nobody_and_nothing_comes_from_another_host(bro
 def urls(browser: Browser) -> list[str]:
     """What the page asked the network for since the last call."""
     messages = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
-    return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    return [
+        m["params"]["request"]["url"]
+        for m in messages
+        if m["method"] == "Network.requestWillBeSent"
+    ]
 
 
 def test_everything_has_a_name_and_works_from_the_keyboard(browser: Browser, served: str) -> None:
@@ -166,10 +174,16 @@ def test_everything_has_a_name_and_works_from_the_keyboard(browser: Browser, ser
     give(browser, "drop", ("a.png", picture("PNG", dark(90, 120))), ("b.png", picture("PNG")))
     ready(browser, "a.png")
     shown = [
-        e for e in browser.find_elements(By.CSS_SELECTOR, "button, input, select, canvas, [role]") if e.is_displayed()
+        e
+        for e in browser.find_elements(By.CSS_SELECTOR, "button, input, select, canvas, [role]")
+        if e.is_displayed()
     ]
     assert len(shown) > 12
-    assert [e.get_attribute("outerHTML") for e in shown if not e.accessible_name and e.aria_role != "status"] == []
+    assert [
+        e.get_attribute("outerHTML")
+        for e in shown
+        if not e.accessible_name and e.aria_role != "status"
+    ] == []
 
     divider, canvas = browser.find_element(By.ID, "divider"), browser.find_element(By.ID, "canvas")
     divider.send_keys(Keys.HOME, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
@@ -219,7 +233,10 @@ def test_without_webgl_a_plain_canvas_shows_the_same(
         slide(browser, "denoise", 0.5)
         expected = enhancers["free"](image, strength=0.8, denoise=0.5)
         settled(browser)
-        until(lambda: np.abs(preview(browser, image.shape[:2]) - expected.astype(int)).max() <= 1, "the canvas")
+        until(
+            lambda: np.abs(preview(browser, image.shape[:2]) - expected.astype(int)).max() <= 1,
+            "the canvas",
+        )
     finally:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
@@ -243,19 +260,30 @@ def test_two_fingers_zoom_and_one_moves(browser: Browser, served: str) -> None:
     assert before * 1.5 < shown_columns(browser) < before * 2.5
 
 
-def test_a_server_with_a_token_asks_for_it_once(browser: Browser, enhancers: dict[str, undim.Enhancer]) -> None:
+def test_a_server_with_a_token_asks_for_it_once(
+    browser: Browser, enhancers: dict[str, undim.Enhancer]
+) -> None:
     with running(enhancers, token="open sesame") as address:
         browser.get(address)
         until(lambda: browser.find_element(By.ID, "ask-token").is_displayed(), "the dialog")
         browser.find_element(By.ID, "token").send_keys("open sesame", Keys.ENTER)
-        until(lambda: browser.execute_script("return document.body.dataset.ready !== undefined"), "the page")
+        until(
+            lambda: browser.execute_script("return document.body.dataset.ready !== undefined"),
+            "the page",
+        )
         add(browser, "night.png", picture("PNG"))
         browser.refresh()
-        until(lambda: browser.execute_script("return document.body.dataset.ready !== undefined"), "the page again")
+        until(
+            lambda: browser.execute_script("return document.body.dataset.ready !== undefined"),
+            "the page again",
+        )
         assert browser.current_url == f"{address}/"
         browser.execute_script("sessionStorage.clear()")
         browser.get("about:blank")
         browser.get(f"{address}/#token=open%20sesame")
-        until(lambda: browser.execute_script("return document.body.dataset.ready !== undefined"), "the page at once")
+        until(
+            lambda: browser.execute_script("return document.body.dataset.ready !== undefined"),
+            "the page at once",
+        )
         assert browser.current_url == f"{address}/"
         browser.get("about:blank")

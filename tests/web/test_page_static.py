@@ -76,7 +76,9 @@ def test_the_static_page_equals_the_python_path_without_a_network(
         content = downloaded(browser, folder, "download", "night.undim.png")
         expected = enhancers[model](image, strength=strength, denoise=denoise or "auto")
         difference = np.abs(pixels(content) - expected)
-        assert difference.max() <= 1, f"{(difference > 1).sum()} samples, up to {difference.max()} levels"
+        assert difference.max() <= 1, (
+            f"{(difference > 1).sum()} samples, up to {difference.max()} levels"
+        )
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
@@ -87,11 +89,15 @@ def test_the_static_page_keeps_metadata_and_turns_pictures_upright(
     exif[0x010E] = "a night"
     exif[0x0112] = 6
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    original = picture(format, dark(40, 60), exif=exif.tobytes(), icc_profile=profile, dpi=(300, 300))
+    original = picture(
+        format, dark(40, 60), exif=exif.tobytes(), icc_profile=profile, dpi=(300, 300)
+    )
     suffix = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}[format]
     open_page(browser, static[0])
     add(browser, f"night.{suffix}", original)
-    result = Image.open(io.BytesIO(downloaded(browser, folder, "download", f"night.undim.{suffix}")))
+    result = Image.open(
+        io.BytesIO(downloaded(browser, folder, "download", f"night.undim.{suffix}"))
+    )
     assert result.format == format
     turned = format != "WEBP"  # which Chromium does not turn, so that its orientation must stay
     assert result.size == ((40, 60) if turned else (60, 40))
@@ -103,7 +109,9 @@ def test_the_static_page_keeps_metadata_and_turns_pictures_upright(
     assert np.asarray(result).mean() > 1.3 * np.asarray(Image.open(io.BytesIO(original))).mean()
 
 
-@pytest.mark.parametrize(("format", "mode"), [("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "L"), ("PNG", "LA")])
+@pytest.mark.parametrize(
+    ("format", "mode"), [("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "L"), ("PNG", "LA")]
+)
 def test_the_static_page_writes_no_grey_or_cmyk_profile_into_rgb(
     browser: Browser, static: Site, folder: Path, format: str, mode: str
 ) -> None:
@@ -114,12 +122,16 @@ def test_the_static_page_writes_no_grey_or_cmyk_profile_into_rgb(
     suffix = {"JPEG": "jpg", "PNG": "png"}[format]
     open_page(browser, static[0])
     add(browser, f"night.{suffix}", file.getvalue())
-    result = Image.open(io.BytesIO(downloaded(browser, folder, "download", f"night.undim.{suffix}")))
+    result = Image.open(
+        io.BytesIO(downloaded(browser, folder, "download", f"night.undim.{suffix}"))
+    )
     assert result.mode in ("RGB", "RGBA")
     assert "icc_profile" not in result.info
 
 
-def test_what_the_browser_cannot_open_is_said_in_plain_words(browser: Browser, static: Site) -> None:
+def test_what_the_browser_cannot_open_is_said_in_plain_words(
+    browser: Browser, static: Site
+) -> None:
     open_page(browser, static[0])
     give(browser, "drop", ("letter.txt", b"dear reader"))
     until(lambda: "cannot open this kind of file" in text(browser, "trouble"), "the words")

@@ -54,7 +54,9 @@ def test_the_sites_version_follows_its_content(site: Path, tmp_path: Path) -> No
     for name, depth in (("same", 1), ("other", 2)):
         (tmp_path / name).mkdir()
         model = write_model(tmp_path / name / "m.onnx", depth=depth)
-        CliRunner().invoke(main, ["export-page", str(tmp_path / f"{name}-site"), "--model", str(model)])
+        CliRunner().invoke(
+            main, ["export-page", str(tmp_path / f"{name}-site"), "--model", str(model)]
+        )
     assert version(tmp_path / "same-site") == version(site) != version(tmp_path / "other-site")
 
 
@@ -81,7 +83,9 @@ def test_two_models_of_one_name_are_refused(
 def test_onnxruntime_is_the_one_its_readme_names(site: Path) -> None:
     vendor = site / "device" / "vendor"
     named = re.findall(
-        r"^\| (onnxruntime\.\w+)\b.*\| (\w{64}) \|$", (WEB / "device/vendor/README.md").read_text(), re.M
+        r"^\| (onnxruntime\.\w+)\b.*\| (\w{64}) \|$",
+        (WEB / "device/vendor/README.md").read_text(),
+        re.M,
     )
     assert len(named) == 2
     for name, digest in named:
@@ -109,4 +113,6 @@ def test_serve_stops_cleanly_and_keeps_to_loopback(model: Path) -> None:
             assert response.status_code == 200
         finally:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == -signal.SIGTERM  # after a clean end uvicorn passes the signal on
+        assert (
+            process.wait(timeout=20) == -signal.SIGTERM
+        )  # after a clean end uvicorn passes the signal on

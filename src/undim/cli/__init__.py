@@ -1,7 +1,8 @@
 """The command `undim`: a group whose verbs live in files of their own, loaded when they are named.
 
-Each verb is a thin translation of flags into one call of the package; what is heavy to import is imported
-inside the verb. Exit codes: 0 all done; 1 something failed, and stderr says what; 2 wrong usage.
+Each verb is a thin translation of flags into one call of the package; what is heavy to import is
+imported inside the verb. Exit codes: 0 all done; 1 something failed, and stderr says what; 2 wrong
+usage.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ VERBS = {  # verb -> module of undim.cli : function
 
 
 class Verbs(click.Group):
-    """A group that imports a verb when it is asked for, and prints undim's errors and warnings as one line each."""
+    """A group that imports a verb when it is asked for, and prints undim's errors and warnings as
+    one line each.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -67,7 +70,9 @@ def _say(message: Warning | str, *_: object) -> None:
     click.echo(f"undim: {message}", err=True)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="undim")
 def main() -> None:
     """Take the dimness out of photographs and video."""

@@ -1,4 +1,6 @@
-"""`undim models`, `undim bench` and `undim doctor`: what is here, how fast it is, and whether it works."""
+"""`undim models`, `undim bench` and `undim doctor`: what is here, how fast it is, and whether it
+works.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import click
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model instead of a table.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object per model instead of a table."
+)
 def models(as_json: bool) -> None:
     """List the models in this installation, with what they learned from and how they measure.
 
@@ -34,7 +38,9 @@ def models(as_json: bool) -> None:
             }
             click.echo(json.dumps(record))
             continue
-        score = "not measured" if model.psnr is None else f"{model.psnr:.2f} dB, SSIM {model.ssim:.3f}"
+        score = (
+            "not measured" if model.psnr is None else f"{model.psnr:.2f} dB, SSIM {model.ssim:.3f}"
+        )
         click.echo(f"{name}{' (default)' if name == DEFAULT else ''}")
         click.echo(f"  parameters     {model.parameters:,}")
         click.echo(f"  training data  {model.training_data}")
@@ -45,15 +51,25 @@ def models(as_json: bool) -> None:
 
 @click.command()
 @click.option("--megapixels", type=click.FloatRange(0.01, 1000), default=12.0, show_default=True)
-@click.option("--memory", metavar="MEGAPIXELS", type=click.FloatRange(0.01, 1000), help="Measure peak memory too.")
-@click.option("--model", metavar="NAME|FILE", default="undim", show_default=True, help="See `undim models`.")
+@click.option(
+    "--memory",
+    metavar="MEGAPIXELS",
+    type=click.FloatRange(0.01, 1000),
+    help="Measure peak memory too.",
+)
+@click.option(
+    "--model", metavar="NAME|FILE", default="undim", show_default=True, help="See `undim models`."
+)
 @click.option("--threads", type=click.IntRange(1), help="Default: the cores this process may use.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
-def bench(megapixels: float, memory: float | None, model: str, threads: int | None, as_json: bool) -> None:
+def bench(
+    megapixels: float, memory: float | None, model: str, threads: int | None, as_json: bool
+) -> None:
     """Measure speed and memory on this machine.
 
-    An array is enhanced as a whole and stage by stage. A JPEG is enhanced by a process of its own; beside it stand
-    Pillow decoding and encoding that file, and a process that does only that. Best of several rounds in turn.
+    An array is enhanced as a whole and stage by stage. A JPEG is enhanced by a process of its own;
+    beside it stand Pillow decoding and encoding that file, and a process that does only that. Best
+    of several rounds in turn.
 
     \b
     Examples:
@@ -84,11 +100,17 @@ def bench(megapixels: float, memory: float | None, model: str, threads: int | No
         results["file, pillow process ms"] = round(1000 * seconds["pillow_process"])
         results["file, undim until written ms"] = round(1000 * seconds["undim_written"])
         results["file, undim process ms"] = round(1000 * seconds["undim_process"])
-        results["file, ratio until written to pillow"] = round(seconds["undim_written"] / seconds["pillow"], 2)
-        results["file, ratio of processes"] = round(seconds["undim_process"] / seconds["pillow_process"], 2)
+        results["file, ratio until written to pillow"] = round(
+            seconds["undim_written"] / seconds["pillow"], 2
+        )
+        results["file, ratio of processes"] = round(
+            seconds["undim_process"] / seconds["pillow_process"], 2
+        )
         if memory:
             photo = benchmark.write_photo(Path(folder) / "large.jpg", memory)
-            results[f"peak memory at {memory:g} megapixels MB"] = round(benchmark.peak_memory(photo) / 1e6)
+            results[f"peak memory at {memory:g} megapixels MB"] = round(
+                benchmark.peak_memory(photo) / 1e6
+            )
     if as_json:
         click.echo(json.dumps(results))
         return
@@ -100,7 +122,8 @@ def bench(megapixels: float, memory: float | None, model: str, threads: int | No
 def doctor() -> None:
     """Check this installation: versions, the native kernel, devices, weights, optional parts.
 
-    Exit code 1 if something that undim ships is broken; an optional part that is absent is no fault.
+    Exit code 1 if something that undim ships is broken; an optional part that is absent is no
+    fault.
 
     \b
     Example:

@@ -15,16 +15,36 @@ _DATA = "lol-v1"
 
 @click.command()
 @click.argument("recipe", metavar="RECIPE", type=_PATH)
-@click.option("--data", metavar="DIR", type=_PATH, default=_DATA, show_default=True, help="The pictures to learn from.")
-@click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change one key of the recipe; repeatable.")
-@click.option("-o", "--output", "run", metavar="RUN", type=_PATH, help="The run's folder; else runs/NAME.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=_PATH,
+    default=_DATA,
+    show_default=True,
+    help="The pictures to learn from.",
+)
+@click.option(
+    "--set",
+    "changes",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change one key of the recipe; repeatable.",
+)
+@click.option(
+    "-o", "--output", "run", metavar="RUN", type=_PATH, help="The run's folder; else runs/NAME."
+)
 @click.option("--resume", is_flag=True, help="Go on where a stopped run of this recipe left off.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-def train(recipe: Path, data: Path, changes: tuple[str, ...], run: Path | None, resume: bool, device: str) -> None:
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+def train(
+    recipe: Path, data: Path, changes: tuple[str, ...], run: Path | None, resume: bool, device: str
+) -> None:
     """Train a model as a recipe says, and export it.
 
-    RUN receives the recipe, versions, losses as CSV, TensorBoard events and plots, a checkpoint after every
-    epoch, and the model as model.onnx (for `undim enhance --model`) and model.safetensors.
+    RUN receives the recipe, versions, losses as CSV, TensorBoard events and plots, a checkpoint
+    after every epoch, and the model as model.onnx (for `undim enhance --model`) and
+    model.safetensors.
 
     \b
     Examples:
@@ -49,13 +69,27 @@ def data() -> None:
 
 
 @data.command()
-@click.option("--dest", metavar="DIR", type=_PATH, default=_DATA, show_default=True, help="A new or empty folder.")
-@click.option("--zip", "archive", metavar="FILE", type=_PATH, help="Take this archive instead of downloading one.")
+@click.option(
+    "--dest",
+    metavar="DIR",
+    type=_PATH,
+    default=_DATA,
+    show_default=True,
+    help="A new or empty folder.",
+)
+@click.option(
+    "--zip",
+    "archive",
+    metavar="FILE",
+    type=_PATH,
+    help="Take this archive instead of downloading one.",
+)
 def lol(dest: Path, archive: Path | None) -> None:
-    """Fetch LOL v1: 485 pairs of dark and normal pictures to learn from (our485), 15 to measure on (eval15).
+    """Fetch LOL v1: 485 pairs of dark and normal pictures to learn from (our485), 15 to measure on
+    (eval15).
 
-    347 MB are downloaded; an interrupted download is resumed by the same command. No licence is stated for
-    these pictures: they serve research, and so do models that learned from them.
+    347 MB are downloaded; an interrupted download is resumed by the same command. No licence is
+    stated for these pictures: they serve research, and so do models that learned from them.
 
     \b
     Examples:
@@ -69,7 +103,9 @@ def lol(dest: Path, archive: Path | None) -> None:
 
 @click.command(name="import")
 @click.argument("checkpoint", metavar="CKPT.pth", type=_PATH)
-@click.option("-o", "--output", metavar="M.onnx", type=_PATH, required=True, help="The new model file.")
+@click.option(
+    "-o", "--output", metavar="M.onnx", type=_PATH, required=True, help="The new model file."
+)
 def import_(checkpoint: Path, output: Path) -> None:
     """Turn the weights that the authors of Zero-DCE and Zero-DCE++ released into an undim model.
 
@@ -88,11 +124,16 @@ def import_(checkpoint: Path, output: Path) -> None:
         raise OutputError(f"{output} exists already; choose another name")
     model, metadata = import_released(checkpoint)
     difference = export_onnx(model, output, metadata)
-    click.echo(f"{metadata['name']}: {metadata['parameters']} parameters, {metadata['licence']}", err=True)
+    click.echo(
+        f"{metadata['name']}: {metadata['parameters']} parameters, {metadata['licence']}", err=True
+    )
     click.echo(f"the file and the net differ by at most {difference:.1g}", err=True)
     click.echo(output)
 
 
 def _need(purpose: str) -> None:
-    if any(find_spec(name) is None for name in ("torch", "safetensors", "onnx", "onnxscript", "tensorboard")):
+    if any(
+        find_spec(name) is None
+        for name in ("torch", "safetensors", "onnx", "onnxscript", "tensorboard")
+    ):
         raise MissingExtraError("train", purpose)

@@ -1,4 +1,6 @@
-"""`undim evaluate`, `undim compare` and `undim plot`: what a model is worth, in numbers and to the eye."""
+"""`undim evaluate`, `undim compare` and `undim plot`: what a model is worth, in numbers and to the
+eye.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,35 @@ _MAPS = "Long side of the thumbnail the curves are estimated on."
 
 
 @click.command()
-@click.option("--data", metavar="DIR", type=_PATH, required=True, help="low/ and high/, just pictures, or a clip.")
-@click.option("--reference", metavar="DIR", type=_PATH, help="References of --data, of the same names.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=_PATH,
+    required=True,
+    help="low/ and high/, just pictures, or a clip.",
+)
+@click.option(
+    "--reference", metavar="DIR", type=_PATH, help="References of --data, of the same names."
+)
 @click.option("--model", "models", metavar="NAME|FILE", multiple=True, help=_MODEL)
-@click.option("--baseline", "baselines", metavar="NAME", multiple=True, help="Some, or `none`; else all.")
+@click.option(
+    "--baseline", "baselines", metavar="NAME", multiple=True, help="Some, or `none`; else all."
+)
 @click.option("--maps", type=Size(), help=_MAPS)
 @click.option("--denoise", type=Amount(), default="auto", show_default=True)
-@click.option("--against", metavar="METHOD", help="The row that gains are given over; else null_model.")
-@click.option("--wrapped", is_flag=True, help="Also the PSNR of overflowing uint8 arithmetic, a bug.")
+@click.option(
+    "--against", metavar="METHOD", help="The row that gains are given over; else null_model."
+)
+@click.option(
+    "--wrapped", is_flag=True, help="Also the PSNR of overflowing uint8 arithmetic, a bug."
+)
 @click.option("--csv", "csv_file", metavar="FILE", type=_PATH, help="One row per image and method.")
-@click.option("--json", "json_file", metavar="FILE", type=_PATH, help="The same, means, versions, models.")
-@click.option("--html", "html_file", metavar="FILE", type=_PATH, help="A page: table, curves, pictures.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=_PATH, help="The same, means, versions, models."
+)
+@click.option(
+    "--html", "html_file", metavar="FILE", type=_PATH, help="A page: table, curves, pictures."
+)
 def evaluate(
     data: Path,
     reference: Path | None,
@@ -48,10 +68,9 @@ def evaluate(
 
     \b
     Examples:
-      undim evaluate --data lol-v1/eval15
-      undim evaluate --data lol-v1/eval15 --model undim --model runs/mine/model.onnx --html report.html
-      undim evaluate --data photos --baseline input --csv scores.csv
-      undim evaluate --data dark.mp4 --reference bright.mp4
+      undim evaluate --data lol-v1/eval15 undim evaluate --data lol-v1/eval15 --model undim --model
+      runs/mine/model.onnx --html report.html undim evaluate --data photos --baseline input --csv
+      scores.csv undim evaluate --data dark.mp4 --reference bright.mp4
     """
     import json
 
@@ -70,16 +89,29 @@ def evaluate(
         from undim.cli.video import measure_clip
 
         if baselines or maps or against or wrapped or html_file:
-            raise click.UsageError("a clip takes --reference, --model, --denoise, --csv and --json only")
-        measure_clip(data, reference, models or [DEFAULT], denoise=denoise, csv_file=csv_file, json_file=json_file)
+            raise click.UsageError(
+                "a clip takes --reference, --model, --denoise, --csv and --json only"
+            )
+        measure_clip(
+            data,
+            reference,
+            models or [DEFAULT],
+            denoise=denoise,
+            csv_file=csv_file,
+            json_file=json_file,
+        )
         return
     named = baseline_methods([] if baselines == ("none",) else baselines or list(BASELINES))
-    learned = model_methods(models or (() if baselines and named else (DEFAULT,)), maps=maps, denoise=denoise)
+    learned = model_methods(
+        models or (() if baselines and named else (DEFAULT,)), maps=maps, denoise=denoise
+    )
     methods: dict[str, Method] = {**named, **learned}
     if against is None and "null_model" in methods:
         against = "null_model"
     if against is not None and against not in methods:
-        raise InputError(f"--against {against} is not measured here; expected one of {', '.join(methods)}")
+        raise InputError(
+            f"--against {against} is not measured here; expected one of {', '.join(methods)}"
+        )
     items = find_items(data, reference)
     files = [path for item in items for path in (item.input, item.reference) if path is not None]
     facts: Facts = {
@@ -88,7 +120,9 @@ def evaluate(
         **{f"model {name}": method.facts() for name, method in learned.items()},
     }
     report = Report()
-    evaluation = measure(items, methods, wrapped=wrapped, observers=[report.watch] if html_file else [])
+    evaluation = measure(
+        items, methods, wrapped=wrapped, observers=[report.watch] if html_file else []
+    )
     click.echo(evaluation.table(against))
     if csv_file:
         write_atomically(csv_file, evaluation.csv().encode(), overwrite=True)
@@ -102,8 +136,12 @@ def evaluate(
 
 @click.command()
 @click.argument("source", metavar="IN", type=_PATH)
-@click.option("-o", "--output", metavar="OUT", type=_PATH, required=True, help="A picture, or a folder.")
-@click.option("--reference", metavar="REF", type=_PATH, help="The reference of IN, or a folder of them.")
+@click.option(
+    "-o", "--output", metavar="OUT", type=_PATH, required=True, help="A picture, or a folder."
+)
+@click.option(
+    "--reference", metavar="REF", type=_PATH, help="The reference of IN, or a folder of them."
+)
 @click.option("--model", "models", metavar="NAME|FILE", multiple=True, help=_MODEL)
 @click.option("--maps", type=Size(), help=_MAPS)
 @click.option("--denoise", type=Amount(), default="auto", show_default=True)
@@ -128,7 +166,9 @@ def compare(
     from undim.measure.pairs import Item, find_items
     from undim.model.pretrained import DEFAULT
 
-    items = find_items(source, reference) if source.is_dir() else [Item(source.name, source, reference)]
+    items = (
+        find_items(source, reference) if source.is_dir() else [Item(source.name, source, reference)]
+    )
     methods = model_methods(models or (DEFAULT,), maps=maps, denoise=denoise)
     if output.suffix:
         click.echo(write_contact_sheet(items, methods, output))
@@ -139,7 +179,9 @@ def compare(
 
 @click.command()
 @click.argument("run", metavar="RUN", type=_PATH)
-@click.option("-o", "--output", metavar="DIR", type=_PATH, help="Where the plots go; else RUN/plots.")
+@click.option(
+    "-o", "--output", metavar="DIR", type=_PATH, help="Where the plots go; else RUN/plots."
+)
 def plot(run: Path, output: Path | None) -> None:
     """Plot the losses of a training run over its epochs, one PNG per loss and one of all.
 

@@ -15,7 +15,9 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic only since cli
 
     name = "PIXELS|full"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Literal["full"]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | Literal["full"]:
         if value == "full":
             return "full"
         if str(value).isdigit() and int(value) > 0:
@@ -28,7 +30,9 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
 
     name = "auto|off|learned|0..1"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Denoise:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Denoise:
         if value in ("auto", "off", "learned"):
             level: Literal["auto", "off", "learned"] = value
             return level
@@ -38,4 +42,6 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
             amount = -1
         if 0 <= amount <= 1:
             return amount
-        self.fail(f"{value!r} is none of 'auto', 'off', 'learned' and a number from 0 to 1", param, ctx)
+        self.fail(
+            f"{value!r} is none of 'auto', 'off', 'learned' and a number from 0 to 1", param, ctx
+        )

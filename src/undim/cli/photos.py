@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from undim.enhancer import Denoise, Enhancer
     from undim.folders import Enhance, Options, Outcome, Report
-    from undim.pixels.curve import Image
+    from undim.pixels.samples import Image
 
 PIPE = Path("-")
 
@@ -28,25 +28,65 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=_PATH)
-@click.option("-o", "--output", metavar="OUT", type=_PATH, help="The new file, or the folder for new files.")
-@click.option("--model", metavar="NAME|FILE", default="undim", show_default=True, help="See `undim models`.")
 @click.option(
-    "--strength", type=click.FloatRange(0, 1.5), default=1.0, show_default=True, help="0 is the input, 1 the model."
+    "-o", "--output", metavar="OUT", type=_PATH, help="The new file, or the folder for new files."
 )
-@click.option("--denoise", type=Amount(), default="auto", show_default=True, help="Filter noise first.")
-@click.option("--maps", type=Size(), help="Long side of the thumbnail that the curves are estimated on.")
-@click.option("-r", "--recursive", is_flag=True, help="Folders with all that is below them; the tree is mirrored.")
-@click.option("--resume", is_flag=True, help="Skip what is finished and unchanged; needs a folder as OUT.")
-@click.option("--overwrite", is_flag=True, help="Replace outputs that exist; inputs are never replaced.")
+@click.option(
+    "--model", metavar="NAME|FILE", default="undim", show_default=True, help="See `undim models`."
+)
+@click.option(
+    "--strength",
+    type=click.FloatRange(0, 1.5),
+    default=1.0,
+    show_default=True,
+    help="0 is the input, 1 the model.",
+)
+@click.option(
+    "--denoise", type=Amount(), default="auto", show_default=True, help="Filter noise first."
+)
+@click.option(
+    "--maps", type=Size(), help="Long side of the thumbnail that the curves are estimated on."
+)
+@click.option(
+    "-r",
+    "--recursive",
+    is_flag=True,
+    help="Folders with all that is below them; the tree is mirrored.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Skip what is finished and unchanged; needs a folder as OUT."
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Replace outputs that exist; inputs are never replaced."
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would become what.")
-@click.option("--watch", is_flag=True, help="Stay, and enhance what comes into the folders, until Ctrl-C.")
-@click.option("--format", metavar="F", help="jpg, png, tif, webp, avif ...; default: that of the input.")
-@click.option("--quality", type=click.IntRange(1, 100), help="Default: that of the input where it can be kept.")
+@click.option(
+    "--watch", is_flag=True, help="Stay, and enhance what comes into the folders, until Ctrl-C."
+)
+@click.option(
+    "--format", metavar="F", help="jpg, png, tif, webp, avif ...; default: that of the input."
+)
+@click.option(
+    "--quality",
+    type=click.IntRange(1, 100),
+    help="Default: that of the input where it can be kept.",
+)
 @click.option("--strip-gps", is_flag=True, help="Leave the place of the shot out of the new files.")
-@click.option("--max-pixels", metavar="N", type=click.IntRange(1), help="Refuse larger ones; default: 250 million.")
-@click.option("--jobs", metavar="N", type=click.IntRange(1), help="Pictures at a time; default: cores + 1.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for all instead of a path per line.")
+@click.option(
+    "--max-pixels",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Refuse larger ones; default: 250 million.",
+)
+@click.option(
+    "--jobs", metavar="N", type=click.IntRange(1), help="Pictures at a time; default: cores + 1."
+)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object for all instead of a path per line."
+)
 def enhance(
     inputs: tuple[Path, ...],
     output: Path | None,
@@ -69,8 +109,9 @@ def enhance(
 ) -> None:
     """Brighten photographs: files, whole folders, or `-` for a pipe.
 
-    The paths of the new files go to stdout, everything else to stderr. EXIF, XMP, ICC profile, alpha and depth are
-    kept. A photograph that fails does not stop the others; it is named in the end, and the exit code is 1.
+    The paths of the new files go to stdout, everything else to stderr. EXIF, XMP, ICC profile,
+    alpha and depth are kept. A photograph that fails does not stop the others; it is named in the
+    end, and the exit code is 1.
 
     \b
     Examples:
@@ -79,9 +120,11 @@ def enhance(
       undim enhance photos -r -o bright --resume           mirrors the tree below photos
       undim enhance - < night.jpg > bright.jpg
     """
-    # Pillow then reuses the memory of one decoded picture for the next instead of asking the system again.
+    # Pillow then reuses the memory of one decoded picture for the next instead of asking the system
+    # again.
     os.environ.setdefault("PILLOW_BLOCKS_MAX", "8")
-    # NumPy's linear algebra, of which hardly any is needed, would start threads that spin while others want the cores.
+    # NumPy's linear algebra, of which hardly any is needed, would start threads that spin while
+    # others want the cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     import hashlib
@@ -92,9 +135,13 @@ def enhance(
     from undim.model.pretrained import model_path
 
     if (resume or watch) and output is None:
-        raise click.UsageError(f"{'--watch' if watch else '--resume'} needs a folder for the outputs: -o FOLDER")
+        raise click.UsageError(
+            f"{'--watch' if watch else '--resume'} needs a folder for the outputs: -o FOLDER"
+        )
     if PIPE in (*inputs, output) and (len(inputs) > 1 or resume or watch or dry_run or as_json):
-        raise click.UsageError("`-` is for one picture, without --resume, --watch, --dry-run and --json")
+        raise click.UsageError(
+            "`-` is for one picture, without --resume, --watch, --dry-run and --json"
+        )
     if format is not None:
         try:
             images.format_named(format)
@@ -126,7 +173,9 @@ def enhance(
     with _Teller(quiet=as_json, endless=watch) as teller:
         if watch:
             assert output is not None
-            report = folders.watch(inputs, output, brighten, options, recursive=recursive, jobs=jobs, progress=teller)
+            report = folders.watch(
+                inputs, output, brighten, options, recursive=recursive, jobs=jobs, progress=teller
+            )
         else:
             report = folders.run(
                 inputs,
@@ -144,7 +193,9 @@ def enhance(
         for outcome in report.outcomes:
             click.echo(f"{outcome.source} -> {outcome.target} ({outcome.status})")
     enhancer, seconds = loading.result(), time.perf_counter() - begun
-    click.echo(f"{_counts(report)} in {seconds:.1f} s, {enhancer.info.name} on {enhancer.device}", err=True)
+    click.echo(
+        f"{_counts(report)} in {seconds:.1f} s, {enhancer.info.name} on {enhancer.device}", err=True
+    )
     for outcome in report.failed:
         click.echo(f"failed: {outcome.error}", err=True)
     if report.failed or (report.interrupted and not watch):
@@ -157,18 +208,23 @@ def _load(model: str, device: str, maps: int | Literal["full"] | None) -> Enhanc
     from undim.enhancer import Enhancer
 
     enhancer = Enhancer(model, device=device, maps=maps)
-    gc.freeze()  # what is loaded by now stays: nobody need look through it for garbage, least of all at the end
+    # what is loaded by now stays: nobody need look through it for garbage, least of all at the end
+    gc.freeze()
     return enhancer
 
 
 def _counts(report: Report) -> str:
     counts = {status: len(report.of(status)) for status in ("done", "planned", "skipped", "failed")}
-    words = [f"{count} {status}" for status, count in counts.items() if count] or ["no photographs found"]
+    words = [f"{count} {status}" for status, count in counts.items() if count] or [
+        "no photographs found"
+    ]
     return ", ".join([*words, "interrupted"] if report.interrupted else words)
 
 
 class _Teller:
-    """Prints each new path on stdout as it comes; on a terminal, a bar with the time that is left on stderr."""
+    """Prints each new path on stdout as it comes; on a terminal, a bar with the time that is left
+    on stderr.
+    """
 
     def __init__(self, *, quiet: bool, endless: bool) -> None:
         self._quiet = quiet

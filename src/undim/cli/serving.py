@@ -13,17 +13,41 @@ from undim.errors import InputError, MissingExtraError
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
-@click.option("--model", "names", metavar="NAME|FILE", multiple=True, help="Offer only this model; may be given often.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--token", envvar="UNDIM_TOKEN", help="Ask for this bearer token; better set UNDIM_TOKEN.")
-@click.option("--allow-host", "hosts", metavar="NAME", multiple=True, help="A name this server goes by.")
-@click.option("--max-megabytes", type=click.FloatRange(min=0, min_open=True), default=64, show_default=True)
-@click.option("--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=64, show_default=True)
-@click.option("--concurrency", type=click.IntRange(min=1), help="Pictures at once; default: the cores.")
-@click.option("--queue", type=click.IntRange(min=0), default=16, show_default=True, help="Who may wait.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True)
+@click.option(
+    "--model",
+    "names",
+    metavar="NAME|FILE",
+    multiple=True,
+    help="Offer only this model; may be given often.",
+)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option(
+    "--token", envvar="UNDIM_TOKEN", help="Ask for this bearer token; better set UNDIM_TOKEN."
+)
+@click.option(
+    "--allow-host", "hosts", metavar="NAME", multiple=True, help="A name this server goes by."
+)
+@click.option(
+    "--max-megabytes", type=click.FloatRange(min=0, min_open=True), default=64, show_default=True
+)
+@click.option(
+    "--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=64, show_default=True
+)
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), help="Pictures at once; default: the cores."
+)
+@click.option(
+    "--queue", type=click.IntRange(min=0), default=16, show_default=True, help="Who may wait."
+)
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True
+)
 def serve(
     host: str,
     port: int,
@@ -44,14 +68,21 @@ def serve(
       undim serve
       UNDIM_TOKEN=... undim serve --host 0.0.0.0 --allow-host photos.example.org
     """
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("python_multipart") is None:
+    if (
+        find_spec("fastapi") is None
+        or find_spec("uvicorn") is None
+        or find_spec("python_multipart") is None
+    ):
         raise MissingExtraError("serve", "to serve")
     from undim.enhancer import Enhancer
     from undim.model.pretrained import MODELS
     from undim.server import Limits, create_app, keep_freed_memory, server
 
     keep_freed_memory()
-    enhancers = {name: Enhancer(model, device=device) for name, model in _offered(names or tuple(MODELS)).items()}
+    enhancers = {
+        name: Enhancer(model, device=device)
+        for name, model in _offered(names or tuple(MODELS)).items()
+    }
     limits = Limits(
         body_bytes=int(max_megabytes * 1e6),
         pixels=int(max_megapixels * 1e6),
@@ -67,17 +98,24 @@ def serve(
     try:  # from here on a client is heard, so that the line below is true
         door = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise InputError(f"cannot listen at {shown}:{port} ({error}); choose another --host or --port") from error
+        raise InputError(
+            f"cannot listen at {shown}:{port} ({error}); choose another --host or --port"
+        ) from error
     port = door.getsockname()[1]
-    click.echo(f"undim is at http://{shown}:{port}/ on {used} with {', '.join(enhancers)}", err=True)
+    click.echo(
+        f"undim is at http://{shown}:{port}/ on {used} with {', '.join(enhancers)}", err=True
+    )
     server(app, limits, host=host, port=port).run([door])
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--model", "names", metavar="NAME|FILE", multiple=True, help="Default: what ships for any use.")
+@click.option(
+    "--model", "names", metavar="NAME|FILE", multiple=True, help="Default: what ships for any use."
+)
 def export_page(folder: Path, names: tuple[str, ...]) -> None:
-    """Write the page as a static site that needs no server: pictures never leave the visitor's device.
+    """Write the page as a static site that needs no server: pictures never leave the visitor's
+    device.
 
     DIR must be new or empty. Any static web host can serve it (a file:// address cannot).
 
@@ -97,5 +135,7 @@ def _offered(models: tuple[str, ...]) -> dict[str, str]:
     """The models by the names that users choose from, files by theirs without `.onnx`."""
     offered = {Path(model).stem: model for model in models}
     if len(offered) < len(models):
-        raise click.BadParameter("two models share a name; rename one of the files", param_hint="'--model'")
+        raise click.BadParameter(
+            "two models share a name; rename one of the files", param_hint="'--model'"
+        )
     return offered

@@ -25,11 +25,30 @@ _DENOISE = "auto averages over time where nothing moves; a number adds the filte
 def _brightening(command: Any) -> Any:
     """Add the options that the three verbs share."""
     for option in (
-        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
-        click.option("--model", metavar="NAME|FILE", default="undim", show_default=True, help="See `undim models`."),
-        click.option("--no-smoothing", is_flag=True, help="Estimate every frame by itself, which flickers."),
+        click.option(
+            "--device",
+            type=click.Choice(["auto", "cpu", "cuda"]),
+            default="auto",
+            show_default=True,
+        ),
+        click.option(
+            "--model",
+            metavar="NAME|FILE",
+            default="undim",
+            show_default=True,
+            help="See `undim models`.",
+        ),
+        click.option(
+            "--no-smoothing", is_flag=True, help="Estimate every frame by itself, which flickers."
+        ),
         click.option("--denoise", type=Amount(), default="auto", show_default=True, help=_DENOISE),
-        click.option("--strength", type=click.FloatRange(0, 1.5), default=1.0, show_default=True, help=_STRENGTH),
+        click.option(
+            "--strength",
+            type=click.FloatRange(0, 1.5),
+            default=1.0,
+            show_default=True,
+            help=_STRENGTH,
+        ),
     ):
         command = option(command)
     return command
@@ -55,13 +74,25 @@ class FrameSize(click.ParamType):  # type: ignore[type-arg]  # generic only sinc
 @click.argument("source", metavar="IN", type=_PATH)
 @click.argument("target", metavar="[OUT]", type=_PATH, required=False)
 @_brightening
-@click.option("--codec", metavar="C", help="h264, hevc, av1, vp9, prores, ffv1 ...; default: the input's.")
-@click.option("--crf", type=click.FloatRange(0), help="Constant quality; lower is better and larger.")
+@click.option(
+    "--codec", metavar="C", help="h264, hevc, av1, vp9, prores, ffv1 ...; default: the input's."
+)
+@click.option(
+    "--crf", type=click.FloatRange(0), help="Constant quality; lower is better and larger."
+)
 @click.option("--preset", metavar="P", help="The encoder's speed, such as veryfast or slow.")
-@click.option("--start", metavar="SECONDS", type=click.FloatRange(0), default=0.0, help="Begin here.")
-@click.option("--end", metavar="SECONDS", type=click.FloatRange(0, min_open=True), help="Stop here.")
-@click.option("--sample", metavar="OUT.jpg", type=_PATH, help="A before/after still from the middle.")
-@click.option("--overwrite", is_flag=True, help="Replace an output that exists; the input is never replaced.")
+@click.option(
+    "--start", metavar="SECONDS", type=click.FloatRange(0), default=0.0, help="Begin here."
+)
+@click.option(
+    "--end", metavar="SECONDS", type=click.FloatRange(0, min_open=True), help="Stop here."
+)
+@click.option(
+    "--sample", metavar="OUT.jpg", type=_PATH, help="A before/after still from the middle."
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Replace an output that exists; the input is never replaced."
+)
 def video(
     source: Path,
     target: Path | None,
@@ -80,8 +111,8 @@ def video(
 ) -> None:
     """Brighten a video: every frame at its time, sound, subtitles and metadata kept, no flicker.
 
-    Ctrl-C leaves what was done so far in NAME.partial.EXT. A damaged input gives what can be decoded and exit code 1.
-    Without OUT only the --sample is made.
+    Ctrl-C leaves what was done so far in NAME.partial.EXT. A damaged input gives what can be
+    decoded and exit code 1. Without OUT only the --sample is made.
 
     \b
     Examples:
@@ -101,7 +132,9 @@ def video(
         raise click.UsageError("give an output file, or --sample for a still only")
     enhancer = Enhancer(model, device=device)
     if sample:
-        still = before_after(source, enhancer=enhancer, strength=strength, denoise=denoise, start=start, end=end)
+        still = before_after(
+            source, enhancer=enhancer, strength=strength, denoise=denoise, start=start, end=end
+        )
         picture = images.encode(images.Picture(still), images.format_named(sample.suffix))
         click.echo(images.write_atomically(sample, picture, overwrite=overwrite))
     if target is None:
@@ -138,15 +171,27 @@ def video(
 
 @click.command()
 @click.argument("source", metavar="SOURCE")
-@click.option("-o", "--output", metavar="FILE|-", help="Record into a file; `-` writes raw rgb24 frames to stdout.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE|-",
+    help="Record into a file; `-` writes raw rgb24 frames to stdout.",
+)
 @_brightening
 def live(
-    source: str, output: str | None, strength: float, denoise: Denoise, no_smoothing: bool, model: str, device: str
+    source: str,
+    output: str | None,
+    strength: float,
+    denoise: Denoise,
+    no_smoothing: bool,
+    model: str,
+    device: str,
 ) -> None:
     """Brighten a camera, an address or a file as it plays, always at its newest frame.
 
-    SOURCE is a camera (0, /dev/video0), an address (rtsp://, http:// ...) or a file. Without -o it opens a window;
-    q, Escape or Ctrl-C ends it. Frames that come while one is being brightened are skipped, so it never lags.
+    SOURCE is a camera (0, /dev/video0), an address (rtsp://, http:// ...) or a file. Without -o it
+    opens a window; q, Escape or Ctrl-C ends it. Frames that come while one is being brightened are
+    skipped, so it never lags.
 
     \b
     Examples:
@@ -163,7 +208,9 @@ def live(
     from undim.video.window import Window
 
     enhancer = Enhancer(model, device=device)
-    brightener = Brightener(FrameEnhancer(enhancer, strength=strength, denoise=denoise, smooth=not no_smoothing))
+    brightener = Brightener(
+        FrameEnhancer(enhancer, strength=strength, denoise=denoise, smooth=not no_smoothing)
+    )
     window = Window(f"undim: {source}") if output is None else None
     newest = Newest(frames_of(source))
 
@@ -175,7 +222,8 @@ def live(
     if window:
         with contextlib.suppress(KeyboardInterrupt):
             window.show(
-                brightener(frame, size=window.size_for(frame.width, frame.height), format="rgb24") for frame in newest
+                brightener(frame, size=window.size_for(frame.width, frame.height), format="rgb24")
+                for frame in newest
             )
         newest.close()
     elif output == "-":
@@ -191,9 +239,15 @@ def live(
 @click.command()
 @click.argument("size", type=FrameSize())
 @click.option(
-    "--format", type=click.Choice(["rgb24", "rgb48le"]), default="rgb24", show_default=True, help="Both ways."
+    "--format",
+    type=click.Choice(["rgb24", "rgb48le"]),
+    default="rgb24",
+    show_default=True,
+    help="Both ways.",
 )
-@click.option("--fps", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, help=_FPS)
+@click.option(
+    "--fps", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, help=_FPS
+)
 @_brightening
 def stream(
     size: tuple[int, int],
@@ -239,7 +293,9 @@ def measure_clip(
     csv_file: Path | None,
     json_file: Path | None,
 ) -> None:
-    """What `undim evaluate` does for a clip: the input, and each model with and without smoothing over time."""
+    """What `undim evaluate` does for a clip: the input, and each model with and without smoothing
+    over time.
+    """
     import json
 
     from undim.enhancer import Enhancer
@@ -258,4 +314,6 @@ def measure_clip(
     if csv_file:
         write_atomically(csv_file, evaluation.csv().encode(), overwrite=True)
     if json_file:
-        write_atomically(json_file, json.dumps(evaluation.record(), indent=1).encode(), overwrite=True)
+        write_atomically(
+            json_file, json.dumps(evaluation.record(), indent=1).encode(), overwrite=True
+        )

@@ -1,7 +1,7 @@
 """What costs nothing: the rows that stand beside a learned model in every table.
 
-Each baseline takes an RGB uint8 array of shape (H, W, 3) and returns another. A model that does not beat them
-has shown nothing. `BASELINES` names them all.
+Each baseline takes an RGB uint8 array of shape (H, W, 3) and returns another. A model that does not
+beat them has shown nothing. `BASELINES` names them all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ RGB = NDArray[np.uint8]
 Array = NDArray[Any]
 
 _GAMMA = 0.4
-_CURVE = 0.383  # about the best single constant on LOL (0.38 on eval15, 0.40 on our485): a generous baseline
+# about the best single constant on LOL (0.38 on eval15, 0.40 on our485): a generous baseline
+_CURVE = 0.383
 _MEAN = 0.45  # of LOL's references
 
 
@@ -30,7 +31,9 @@ def unchanged(image: RGB) -> RGB:
 
 
 def autocontrast(image: RGB) -> RGB:
-    """Each channel stretched from its minimum and maximum to 0 and 255 (Pillow's `ImageOps.autocontrast`)."""
+    """Each channel stretched from its minimum and maximum to 0 and 255 (Pillow's
+    `ImageOps.autocontrast`).
+    """
     return np.asarray(ImageOps.autocontrast(Image.fromarray(image)))
 
 
@@ -47,15 +50,17 @@ def constant_curve(image: RGB) -> RGB:
 
 
 def null_model(image: RGB) -> RGB:
-    """A 5 x 5 self-guided filter (eps 4e-4) on the dark input, then the constant curve: no learning."""
+    """A 5 x 5 self-guided filter (eps 4e-4) on the dark input, then the constant curve: no
+    learning.
+    """
     return filter_and_apply(image, _constant(_CURVE))
 
 
 def exposed_to_045(image: RGB) -> RGB:
     """The same filter, then one constant for the image, solved so that the output's mean is 0.45.
 
-    The constant is sought in [-1, 1] by bisection, since the mean grows with it. A picture that no constant
-    brings there (a black one) gets the nearest.
+    The constant is sought in [-1, 1] by bisection, since the mean grows with it. A picture that no
+    constant brings there (a black one) gets the nearest.
     """
     filtered = guided_filter(image.astype(np.float32) / np.float32(255))
     low, high = -1.0, 1.0
@@ -69,12 +74,14 @@ def exposed_to_045(image: RGB) -> RGB:
 
 
 def clahe(image: RGB, *, tiles: int = 8, clip: float = 2.0) -> RGB:
-    """Contrast-limited adaptive histogram equalisation of max(R, G, B), the ratios of the channels kept.
+    """Contrast-limited adaptive histogram equalisation of max(R, G, B), the ratios of the channels
+    kept.
 
-    The image is divided into `tiles` x `tiles`; the histogram of each is cut at `clip` times its average
-    height, what was cut is spread evenly, and its cumulative sum is the tile's tone curve. Between the tiles'
-    centres the curves are interpolated bilinearly (Zuiderveld, "Contrast limited adaptive histogram
-    equalization", Graphics Gems IV, 1994). Tiles may differ in size by a pixel: every picture can be divided.
+    The image is divided into `tiles` x `tiles`; the histogram of each is cut at `clip` times its
+    average height, what was cut is spread evenly, and its cumulative sum is the tile's tone curve.
+    Between the tiles' centres the curves are interpolated bilinearly (Zuiderveld, "Contrast limited
+    adaptive histogram equalization", Graphics Gems IV, 1994). Tiles may differ in size by a pixel:
+    every picture can be divided.
     """
     value = image.max(axis=2)
     height, width = value.shape
@@ -82,7 +89,9 @@ def clahe(image: RGB, *, tiles: int = 8, clip: float = 2.0) -> RGB:
     tile_of_row = np.arange(height) * rows // height
     tile_of_column = np.arange(width) * columns // width
     tile = tile_of_row[:, None] * columns + tile_of_column
-    histogram = np.bincount((tile * 256 + value).ravel(), minlength=rows * columns * 256).reshape(-1, 256)
+    histogram = np.bincount((tile * 256 + value).ravel(), minlength=rows * columns * 256).reshape(
+        -1, 256
+    )
     pixels = histogram.sum(axis=1, keepdims=True)
     limit = clip * pixels / 256
     clipped = np.minimum(histogram, limit)

@@ -1,9 +1,11 @@
-"""A dark clip and, where there is one, its bright reference: scores per frame, and how much the brightness flickers.
+"""A dark clip and, where there is one, its bright reference: scores per frame, and how much the
+brightness flickers.
 
     flicker = std over t of m(t) - m(t - 1),    m(t) the mean of frame t in levels of 255
 
-The relative figure is the same of 100 log m, in percent: a film that is twice as bright may move twice as much in
-levels and looks as steady. A method that is measured is stateful, and sees the frames in their order, once.
+The relative figure is the same of 100 log m, in percent: a film that is twice as bright may move
+twice as much in levels and looks as steady. A method that is measured is stateful, and sees the
+frames in their order, once.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ from numpy.typing import ArrayLike
 
 from undim.errors import InputError
 from undim.measure.metrics import mean_brightness, psnr, ssim
-from undim.pixels.curve import Image
+from undim.pixels.samples import Image
 from undim.video.frames import eight_bits, rgb16
 from undim.video.pyav import VideoFrame
 from undim.video.source import Source
 
-FrameMethod = Callable[[Image, float], Image]  # a frame (H, W, 3) uint16 and its time in seconds -> the same, bright
+FrameMethod = Callable[
+    [Image, float], Image
+]  # a frame (H, W, 3) uint16 and its time in seconds -> the same, bright
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ class ClipEvaluation:
     frames: list[FrameScore]
 
     def scores(self) -> list[ClipScore]:
-        return [self._score(method) for method in dict.fromkeys(score.method for score in self.frames)]
+        return [
+            self._score(method) for method in dict.fromkeys(score.method for score in self.frames)
+        ]
 
     def _score(self, method: str) -> ClipScore:
         mine = [score for score in self.frames if score.method == method]
@@ -94,11 +100,17 @@ class ClipEvaluation:
 
     def record(self) -> dict[str, Any]:
         """Everything, for JSON."""
-        return {"clip": [_plain(s) for s in self.scores()], "frames": [_plain(s) for s in self.frames]}
+        return {
+            "clip": [_plain(s) for s in self.scores()],
+            "frames": [_plain(s) for s in self.frames],
+        }
 
 
-def evaluate_clip(dark: Path, reference: Path | None, methods: Mapping[str, FrameMethod]) -> ClipEvaluation:
-    """Score each frame of each method's result, rounded to 8 bits, against the same frame of the reference.
+def evaluate_clip(
+    dark: Path, reference: Path | None, methods: Mapping[str, FrameMethod]
+) -> ClipEvaluation:
+    """Score each frame of each method's result, rounded to 8 bits, against the same frame of the
+    reference.
 
     Raises InputError where the two clips differ in size or in their number of frames.
     """
@@ -114,14 +126,19 @@ def evaluate_clip(dark: Path, reference: Path | None, methods: Mapping[str, Fram
             result = eight_bits(method(pixels, seconds))
             fidelity = (np.nan, np.nan)
             if target is not None:
-                fidelity = psnr(result, target, data_range=255), ssim(result, target, data_range=255)
+                fidelity = (
+                    psnr(result, target, data_range=255),
+                    ssim(result, target, data_range=255),
+                )
             brightness = 255 * mean_brightness(result, data_range=255)
             scores.append(FrameScore(index, seconds, name, *fidelity, brightness))
     return ClipEvaluation(scores)
 
 
 def flicker(brightness: ArrayLike) -> float:
-    """The standard deviation over time of the change from frame to frame; 0 for fewer than two frames."""
+    """The standard deviation over time of the change from frame to frame; 0 for fewer than two
+    frames.
+    """
     changes = np.diff(np.asarray(brightness, dtype=float))
     return float(changes.std()) if changes.size else 0.0
 
@@ -141,7 +158,9 @@ def _pairs(dark: Path, reference: Path | None) -> Iterator[tuple[VideoFrame, Vid
     for frame, truth in zip_longest(_frames(dark), _frames(reference)):
         if frame is None or truth is None:
             shorter, longer = (dark, reference) if frame is None else (reference, dark)
-            raise InputError(f"{shorter} ends before {longer}; a clip and its reference need the same frames")
+            raise InputError(
+                f"{shorter} ends before {longer}; a clip and its reference need the same frames"
+            )
         yield frame, truth
 
 

@@ -1,7 +1,8 @@
-"""Drawings for the report, as inline SVG: no library, sharp at any size, readable on light and on dark.
+"""Drawings for the report, as inline SVG: no library, sharp at any size, readable on light and on
+dark.
 
-Text and axes are coloured by the page, every method has a colour of its own. What belongs to a method carries
-`data-method`, so that the page can bring it out.
+Text and axes are coloured by the page, every method has a colour of its own. What belongs to a
+method carries `data-method`, so that the page can bring it out.
 """
 
 from __future__ import annotations
@@ -49,24 +50,33 @@ def scores_figure(evaluation: Evaluation, metric: str) -> str:
         marks = [_text(method, left - 12, y + 4, "end", class_="name")]
         estimate = evaluation.estimate(method, metric)
         if math.isfinite(estimate.error):
-            start, width = x(estimate.mean - estimate.error), x(estimate.mean) - x(estimate.mean - estimate.error)
-            marks.append(_tag("rect", x=start, width=2 * width, y=y - 11, height=22, rx=3, opacity=0.28))
+            start, width = (
+                x(estimate.mean - estimate.error),
+                x(estimate.mean) - x(estimate.mean - estimate.error),
+            )
+            marks.append(
+                _tag("rect", x=start, width=2 * width, y=y - 11, height=22, rx=3, opacity=0.28)
+            )
         for i, value in enumerate(everything[:, j]):
             if not math.isfinite(value):
                 continue
-            # Many dots are spread over the line's height by a golden-ratio sequence, which never clusters.
+            # Many dots are spread over the line's height by a golden-ratio sequence, which never
+            # clusters.
             shift = (i * 0.618034 % 1 - 0.5) * 20 if many else 0
             note = "" if many else f"<title>{escape(evaluation.images[i])}: {value:.4g}</title>"
             size, opacity = (1.6, 0.3) if many else (3.4, 0.6)
             marks.append(_tag("circle", note, cx=x(value), cy=y + shift, r=size, opacity=opacity))
         if math.isfinite(estimate.mean):
-            marks.append(_tag("rect", class_="mean", x=x(estimate.mean) - 1.5, width=3, y=y - 11, height=22))
+            marks.append(
+                _tag("rect", class_="mean", x=x(estimate.mean) - 1.5, width=3, y=y - 11, height=22)
+            )
         parts.append(_tag("g", "".join(marks), data_method=method, fill=colour))
     return _svg(parts, bottom + _FOOT, METRICS[metric].title)
 
 
 def tones_figure(tones: Mapping[str, NDArray[np.float64]], last: int) -> str:
-    """What each method makes of an input level, on average over all samples: levels 0 to `last`, of 255.
+    """What each method makes of an input level, on average over all samples: levels 0 to `last`, of
+    255.
 
     `tones` holds 256 mean output levels per method, NaN where no sample had that input level.
     """
@@ -109,7 +119,9 @@ def _text(words: str, x: float, y: float, anchor: str, *, class_: str) -> str:
 
 
 def _tag(name: str, content: str = "", **attributes: str | float) -> str:
-    """An element; in attribute names "_" stands for "-", and a trailing one keeps clear of Python's keywords."""
+    """An element; in attribute names "_" stands for "-", and a trailing one keeps clear of Python's
+    keywords.
+    """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(value) if isinstance(value, str) else f"{value:.4g}"}"'
         for key, value in attributes.items()

@@ -1,4 +1,5 @@
-"""An evaluation as one HTML page that needs nothing beside itself: no network, no script or font from elsewhere.
+"""An evaluation as one HTML page that needs nothing beside itself: no network, no script or font
+from elsewhere.
 
 Let it watch an evaluation, then ask for the page:
 
@@ -53,7 +54,9 @@ class Report:
             shown["reference"] = measurement.reference
         self._thumbnails.append({name: _thumbnail(picture) for name, picture in shown.items()})
 
-    def html(self, evaluation: Evaluation, *, title: str, facts: Facts, against: str | None = None) -> str:
+    def html(
+        self, evaluation: Evaluation, *, title: str, facts: Facts, against: str | None = None
+    ) -> str:
         """The page. `facts` are printed at its foot: versions, machine, models."""
         metric = evaluation.metrics[0]
         with np.errstate(invalid="ignore"):
@@ -69,12 +72,16 @@ class Report:
             scores=scores_figure(evaluation, metric),
             tones=tones_figure(tones, max(8, int(np.searchsorted(seen, 0.999)))),
             gallery=self._gallery(evaluation),
-            facts="".join(f"<dt>{escape(k)}</dt><dd>{escape(_words(v))}</dd>" for k, v in facts.items()),
+            facts="".join(
+                f"<dt>{escape(k)}</dt><dd>{escape(_words(v))}</dd>" for k, v in facts.items()
+            ),
             data=_data(evaluation),
         )
 
     def _gallery(self, evaluation: Evaluation) -> str:
-        """All pictures, or `SHOWN` of them, evenly spaced from the last method's worst score to its best."""
+        """All pictures, or `SHOWN` of them, evenly spaced from the last method's worst score to its
+        best.
+        """
         method, metric = evaluation.methods[-1], evaluation.metrics[0]
         order, note = np.arange(len(evaluation.images)), ""
         if len(order) > SHOWN:
@@ -88,7 +95,9 @@ class Report:
         metrics = evaluation.metrics[:2]
         scores = {
             method: " · ".join(map(_number, values[: len(metrics)], metrics))
-            for method, values in zip(evaluation.methods, evaluation.values[index].tolist(), strict=True)
+            for method, values in zip(
+                evaluation.methods, evaluation.values[index].tolist(), strict=True
+            )
         }
         figures = [
             f'<figure data-method="{escape(name)}"><img loading="lazy" alt="" src="{data}">'
@@ -117,7 +126,8 @@ def _summary(evaluation: Evaluation, against: str | None) -> str:
     }
     best = {metric: _best(metric, list(column.values())) for metric, column in means.items()}
     head = "<th>method</th>" + "".join(
-        f'<th title="{escape(METRICS[name].title)}">{METRICS[name].heading}</th>' for name in evaluation.metrics
+        f'<th title="{escape(METRICS[name].title)}">{METRICS[name].heading}</th>'
+        for name in evaluation.metrics
     )
     if against is not None:
         head += f"<th>{METRICS[first].heading} over {escape(against)}, 95 %</th>"
@@ -128,27 +138,37 @@ def _summary(evaluation: Evaluation, against: str | None) -> str:
             mean, shown = column[method], evaluation.shown(method, metric)
             if metric == first:
                 error = evaluation.estimate(method, metric).error
-                shown += f" <small>± {_number(error, metric)}</small>" if math.isfinite(error) else ""
+                shown += (
+                    f" <small>± {_number(error, metric)}</small>" if math.isfinite(error) else ""
+                )
             mark = ' class="best"' if mean == best[metric] else ""
             cells.append(f'<td data-value="{mean}"{mark}>{shown}</td>')
         if against is not None:
             gain = evaluation.gain(method, against, first)
             interval = f"<small>[{gain.low:+.2f}, {gain.high:+.2f}]</small>"
-            shown = f"{gain.mean:+.2f} {interval}" if method != against and math.isfinite(gain.mean) else ""
+            shown = (
+                f"{gain.mean:+.2f} {interval}"
+                if method != against and math.isfinite(gain.mean)
+                else ""
+            )
             cells.append(f'<td data-value="{gain.mean}">{shown}</td>')
         rows.append(f'<tr data-method="{escape(method)}">{"".join(cells)}</tr>')
     return f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
 
 
 def _best(metric: str, means: list[float]) -> float | None:
-    """The mean to bring out; none where doing nothing wins, as it does in clipping and colour shift."""
+    """The mean to bring out; none where doing nothing wins, as it does in clipping and colour
+    shift.
+    """
     return max(means) if METRICS[metric].better == "higher" else None
 
 
 def _note(evaluation: Evaluation, against: str | None) -> str:
     text = "Means over the pictures; ± is the standard error of the first column."
     if against is not None:
-        text += f" The last column is the paired difference from {against} with its bootstrap interval."
+        text += (
+            f" The last column is the paired difference from {against} with its bootstrap interval."
+        )
     if "gt_mean_psnr" in evaluation.metrics:
         text += " GT-mean is the PSNR after scaling each output to its reference's mean: it looks at the answer."
     if "psnr_uint8_wrapped" in evaluation.metrics:
@@ -160,7 +180,9 @@ def _data(evaluation: Evaluation) -> str:
     record = {
         "images": evaluation.images,
         "methods": evaluation.methods,
-        "metrics": [[METRICS[m].heading, METRICS[m].digits, METRICS[m].better] for m in evaluation.metrics],
+        "metrics": [
+            [METRICS[m].heading, METRICS[m].digits, METRICS[m].better] for m in evaluation.metrics
+        ],
         "values": [
             [[round(v, 5) if math.isfinite(v) else None for v in row] for row in scores]
             for scores in evaluation.values.tolist()
@@ -171,7 +193,11 @@ def _data(evaluation: Evaluation) -> str:
 
 
 def _words(fact: str | Mapping[str, str]) -> str:
-    return fact if isinstance(fact, str) else " · ".join(f"{key} {value}" for key, value in fact.items())
+    return (
+        fact
+        if isinstance(fact, str)
+        else " · ".join(f"{key} {value}" for key, value in fact.items())
+    )
 
 
 def _number(value: float, metric: str) -> str:

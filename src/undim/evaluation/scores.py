@@ -1,7 +1,7 @@
 """Methods x pictures -> scores: a row per image and method, their means, and how far to trust them.
 
-A method is any function from an RGB uint8 array to another: an `Enhancer`, or one of `BASELINES`. What is
-measured is its uint8 output, because that is what ships.
+A method is any function from an RGB uint8 array to another: an `Enhancer`, or one of `BASELINES`.
+What is measured is its uint8 output, because that is what ships.
 
     >>> from undim.evaluation.baselines import BASELINES
     >>> from undim.measure.pairs import find_items
@@ -44,7 +44,9 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over images and its standard error, s / sqrt(n); NaN where a value is infinite or n is 1."""
+    """A mean over images and its standard error, s / sqrt(n); NaN where a value is infinite or n is
+    1.
+    """
 
     mean: float
     error: float
@@ -79,7 +81,9 @@ class Evaluation:
         return Estimate(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
 
     def gain(self, method: str, against: str, metric: str) -> Gain:
-        """How much `method` scores above `against` on the same images; NaN where a score is infinite."""
+        """How much `method` scores above `against` on the same images; NaN where a score is
+        infinite.
+        """
         first, second = self.column(method, metric), self.column(against, metric)
         if not np.isfinite([first, second]).all():
             return Gain(math.nan, math.nan, math.nan)
@@ -104,7 +108,9 @@ class Evaluation:
         return text.getvalue()
 
     def record(self, against: str | None = None) -> dict[str, Any]:
-        """Summary and rows, ready for JSON; what is not finite is None, since JSON knows no infinity."""
+        """Summary and rows, ready for JSON; what is not finite is None, since JSON knows no
+        infinity.
+        """
         return {
             "metrics": {name: METRICS[name].title for name in self.metrics},
             "against": against,
@@ -113,14 +119,17 @@ class Evaluation:
                 for method in self.methods
             },
             "images": [
-                {"image": image, "method": method} | dict(zip(self.metrics, map(_finite, row), strict=True))
+                {"image": image, "method": method}
+                | dict(zip(self.metrics, map(_finite, row), strict=True))
                 for image, scores in zip(self.images, self.values.tolist(), strict=True)
                 for method, row in zip(self.methods, scores, strict=True)
             ],
         }
 
     def table(self, against: str | None = None) -> str:
-        """The means as text: with the standard error of the first metric, and its gain over `against`."""
+        """The means as text: with the standard error of the first metric, and its gain over
+        `against`.
+        """
         first = self.metrics[0]
         rows = [["method", *(METRICS[metric].heading for metric in self.metrics)]]
         for method in self.methods:
@@ -136,13 +145,21 @@ class Evaluation:
                 row.append(f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]" if known else "")
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
-            "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+            "  ".join(
+                [
+                    row[0].ljust(widths[0]),
+                    *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
+                ]
+            )
             for row in rows
         )
 
     def _summary(self, method: str, metric: str, against: str | None) -> dict[str, Any]:
         estimate = self.estimate(method, metric)
-        summary: dict[str, Any] = {"mean": _finite(estimate.mean), "standard_error": _finite(estimate.error)}
+        summary: dict[str, Any] = {
+            "mean": _finite(estimate.mean),
+            "standard_error": _finite(estimate.error),
+        }
         if against is not None:
             gain = self.gain(method, against, metric)
             summary["gain"] = {
@@ -167,10 +184,10 @@ def evaluate(
 ) -> Evaluation:
     """Score every method on every picture.
 
-    Metrics that need a reference are there where all items have one; `psnr_uint8_wrapped` only where
-    `wrapped` asks for it. Each observer sees each picture with all outputs as it passes; the pictures are
-    not kept. Raises InputError, naming the files, for pictures that are not 8 bit and for pairs of unequal
-    size.
+    Metrics that need a reference are there where all items have one; `psnr_uint8_wrapped` only
+    where `wrapped` asks for it. Each observer sees each picture with all outputs as it passes; the
+    pictures are not kept. Raises InputError, naming the files, for pictures that are not 8 bit and
+    for pairs of unequal size.
     """
     paired = all(item.reference for item in items)
     names = [
@@ -187,11 +204,16 @@ def evaluate(
     return Evaluation([item.name for item in items], list(methods), names, values)
 
 
-def paired_bootstrap(differences: NDArray[np.float64], *, samples: int = 10_000, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of a mean difference: the images are drawn again with replacement, `samples` times.
+def paired_bootstrap(
+    differences: NDArray[np.float64], *, samples: int = 10_000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % percentile interval of a mean difference: the images are drawn again with replacement,
+    `samples` times.
 
-    Pairing is what makes it sharp: images differ by far more (4 to 5 dB on LOL's eval15) than methods do. Of
-    15 images it is somewhat too narrow, as every bootstrap of so few is. Seeded: same scores, same interval.
+    Pairing is what makes it sharp: images differ by far more (4 to 5 dB on LOL's eval15) than
+    methods do. Of
+    15 images it is somewhat too narrow, as every bootstrap of so few is. Seeded: same scores, same
+    interval.
     """
     random = np.random.default_rng(seed)
     n = len(differences)
@@ -202,16 +224,24 @@ def paired_bootstrap(differences: NDArray[np.float64], *, samples: int = 10_000,
     return float(low), float(high)
 
 
-def _measure(items: Sequence[Item], methods: Mapping[str, Method], metrics: Sequence[str]) -> Iterator[Measurement]:
+def _measure(
+    items: Sequence[Item], methods: Mapping[str, Method], metrics: Sequence[str]
+) -> Iterator[Measurement]:
     for item in tqdm(items, desc="measuring", unit="image", disable=None):
         image, reference = read_item(item)
-        operands: dict[str | None, list[Any]] = {"input": [image], "reference": [reference], None: []}
+        operands: dict[str | None, list[Any]] = {
+            "input": [image],
+            "reference": [reference],
+            None: [],
+        }
         outputs, scores = {}, {}
         for method, function in methods.items():
             output = outputs[method] = function(image)
             try:
                 scores[method] = {
-                    name: METRICS[name].function(output, *operands[METRICS[name].compares_with], data_range=255)
+                    name: METRICS[name].function(
+                        output, *operands[METRICS[name].compares_with], data_range=255
+                    )
                     for name in metrics
                 }
             except InputError as error:
@@ -220,10 +250,14 @@ def _measure(items: Sequence[Item], methods: Mapping[str, Method], metrics: Sequ
 
 
 def read_item(item: Item) -> tuple[RGB, RGB | None]:
-    """The picture and its reference; InputError, naming the files, unless both are 8 bit and of one size."""
+    """The picture and its reference; InputError, naming the files, unless both are 8 bit and of one
+    size.
+    """
     image = decode(item.input).pixels
     if image.dtype != np.uint8:
-        raise InputError(f"{item.input} is {image.dtype}; evaluation measures 8-bit pictures: convert it first")
+        raise InputError(
+            f"{item.input} is {image.dtype}; evaluation measures 8-bit pictures: convert it first"
+        )
     if item.reference is None:
         return image, None
     reference = decode(item.reference).pixels

@@ -31,12 +31,16 @@ class _Cell(NamedTuple):
 
 
 def contact_sheet(
-    pictures: Iterable[tuple[str, RGB, RGB | None]], methods: Mapping[str, Method], *, cell: int = _MANY
+    pictures: Iterable[tuple[str, RGB, RGB | None]],
+    methods: Mapping[str, Method],
+    *,
+    cell: int = _MANY,
 ) -> Image.Image:
     """Pictures, each (name or "", image, reference or None), one row each.
 
-    A row shows original, autocontrast, each method, and the reference where given, with PSNR and SSIM to it.
-    `cell` is the long side in pixels of each picture on the sheet; smaller pictures keep their size.
+    A row shows original, autocontrast, each method, and the reference where given, with PSNR and
+    SSIM to it. `cell` is the long side in pixels of each picture on the sheet; smaller pictures
+    keep their size.
     """
     rows = [_row(*picture, methods, cell) for picture in pictures]
     size = max(12, min(20, cell // 24))
@@ -71,7 +75,9 @@ def write_contact_sheet(items: Sequence[Item], methods: Mapping[str, Method], pa
     return _write(sheet, path, items)
 
 
-def write_sheets(items: Sequence[Item], methods: Mapping[str, Method], folder: Path) -> Iterator[Path]:
+def write_sheets(
+    items: Sequence[Item], methods: Mapping[str, Method], folder: Path
+) -> Iterator[Path]:
     """One sheet per item, `NAME.compare.png` in a folder; yields each path as it is written."""
     for item in items:
         sheet = contact_sheet([("", *_read(item))], methods, cell=_ONE)
@@ -79,23 +85,32 @@ def write_sheets(items: Sequence[Item], methods: Mapping[str, Method], folder: P
 
 
 def _write(sheet: Image.Image, path: Path, items: Sequence[Item]) -> Path:
-    if path.exists() and any(path.samefile(p) for item in items for p in (item.input, item.reference) if p):
+    if path.exists() and any(
+        path.samefile(p) for item in items for p in (item.input, item.reference) if p
+    ):
         raise OutputError(f"got {path} as output, which is an input; choose another name")
     data = encode(Picture(np.asarray(sheet)), format_named(path.suffix))
     return write_atomically(path, data, overwrite=True)
 
 
 def _read(item: Item) -> tuple[RGB, RGB | None]:
-    """Without a reference a picture of any depth, since a sheet shows 8 bits; pairs are read as they are measured."""
+    """Without a reference a picture of any depth, since a sheet shows 8 bits; pairs are read as
+    they are measured.
+    """
     if item.reference is None:
         return in_depth(decode(item.input).pixels, np.dtype(np.uint8)), None
     return read_item(item)
 
 
-def _row(name: str, image: RGB, reference: RGB | None, methods: Mapping[str, Method], cell: int) -> list[_Cell]:
+def _row(
+    name: str, image: RGB, reference: RGB | None, methods: Mapping[str, Method], cell: int
+) -> list[_Cell]:
     columns = {"original": unchanged(image), "autocontrast": autocontrast(image)}
     columns |= {method: function(image) for method, function in methods.items()}
-    cells = [_Cell(_small(output, cell), title, _score(output, reference)) for title, output in columns.items()]
+    cells = [
+        _Cell(_small(output, cell), title, _score(output, reference))
+        for title, output in columns.items()
+    ]
     if reference is not None:
         cells.append(_Cell(_small(reference, cell), "reference", ""))
     if name:

@@ -1,4 +1,5 @@
-"""Many photographs: find them, name their outputs, enhance them side by side, resume where a run was cut off.
+"""Many photographs: find them, name their outputs, enhance them side by side, resume where a run
+was cut off.
 
 report = folders.run([Path("photos")], Path("bright"), enhancer, recursive=True)
 print(report.to_json()); sys.exit(bool(report.failed))

@@ -1,6 +1,8 @@
-"""Photographs side by side: one thread per photograph in work, so that one is decoded while another is encoded.
+"""Photographs side by side: one thread per photograph in work, so that one is decoded while another
+is encoded.
 
-Pillow, libvips and the kernel let other threads run; as many photographs are in memory as there are jobs.
+Pillow, libvips and the kernel let other threads run; as many photographs are in memory as there are
+jobs.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from .manifest import Manifest, fingerprint, sweep
 from .plan import Task, plan
 
 Enhance = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
-"""(H, W, 3) uint8, uint16 or float32 to the same shape and dtype; called by several threads at once."""
+"""(H, W, 3) uint8, uint16 or float32 to the same shape and dtype; called by several threads at
+once.
+"""
 
 Status = Literal["done", "skipped", "failed", "planned"]
 
@@ -47,7 +51,9 @@ class Options:
     resume: bool = False
 
     def signature(self) -> str:
-        return json.dumps([self.format, self.quality, self.strip_gps, self.settings], sort_keys=True)
+        return json.dumps(
+            [self.format, self.quality, self.strip_gps, self.settings], sort_keys=True
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,9 @@ class Report:
         return self.of("failed")
 
     def to_json(self) -> str:
-        counts = {status: len(self.of(status)) for status in ("done", "skipped", "failed", "planned")}
+        counts = {
+            status: len(self.of(status)) for status in ("done", "skipped", "failed", "planned")
+        }
         files = [asdict(outcome) for outcome in self.outcomes]
         return json.dumps(counts | {"interrupted": self.interrupted, "files": files})
 
@@ -97,10 +105,10 @@ def run(
 ) -> Report:
     """Enhance the photographs in `inputs`; `plan` tells what the outputs are called.
 
-    A photograph that fails is reported and does not stop the others. Every output appears whole or not at
-    all. Outputs that exist raise OutputError, before anything is written, unless `options` say what to do.
-    Ctrl-C lets the photographs in work finish and begins no others. `jobs` defaults to one more
-    than the cores that may be used.
+    A photograph that fails is reported and does not stop the others. Every output appears whole or
+    not at all. Outputs that exist raise OutputError, before anything is written, unless `options`
+    say what to do. Ctrl-C lets the photographs in work finish and begins no others. `jobs` defaults
+    to one more than the cores that may be used.
     """
     options = options or Options()
     tasks = plan(inputs, output, recursive=recursive, format=options.format)
@@ -113,7 +121,9 @@ def run(
                 "resume to keep them, overwrite to replace them, or choose another folder"
             )
     if dry_run:
-        return Report([_outcome(task, "skipped" if work.is_finished(task) else "planned") for task in tasks])
+        return Report(
+            [_outcome(task, "skipped" if work.is_finished(task) else "planned") for task in tasks]
+        )
     if options.resume and output is not None:
         sweep(output)
     outcomes: list[Outcome] = []
@@ -133,23 +143,30 @@ def watch(
     stop: threading.Event | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Enhance what is in the inputs and what comes, until `stop` is set or Ctrl-C; resumes as `run` does.
+    """Enhance what is in the inputs and what comes, until `stop` is set or Ctrl-C; resumes as `run`
+    does.
 
-    A file is taken when its size and time have stayed the same for `interval` seconds, so that a file that
-    is still being copied waits; one that failed is tried again when it changes.
+    A file is taken when its size and time have stayed the same for `interval` seconds, so that a
+    file that is still being copied waits; one that failed is tried again when it changes.
     """
     options = replace(options or Options(), resume=True)
     stop = stop or threading.Event()
     outcomes: list[Outcome] = []
     seen: dict[Path, tuple[int, int]] = {}
-    taken: dict[Task, tuple[int, int]] = {}  # by task: a namesake that comes later gives a photograph another target
+    taken: dict[
+        Task, tuple[int, int]
+    ] = {}  # by task: a namesake that comes later gives a photograph another target
     sweep(output)
     work = _Work(enhance, options, Manifest(output))
     try:
         while not stop.is_set():
             tasks = plan(inputs, output, recursive=recursive, format=options.format)
             states = {task.source: _state(task.source) for task in tasks}
-            ready = [task for task in tasks if taken.get(task) != states[task.source] == seen.get(task.source)]
+            ready = [
+                task
+                for task in tasks
+                if taken.get(task) != states[task.source] == seen.get(task.source)
+            ]
             seen, taken = states, taken | {task: states[task.source] for task in ready}
             if _side_by_side(work, ready, jobs, _teller(outcomes, progress, len(ready))):
                 break
@@ -183,17 +200,22 @@ class _Work:
         except UndimError as error:
             return _outcome(task, "failed", str(error))
         except Exception as error:
-            # Whatever one photograph does to the enhancer or the disk, the others are still to be done.
+            # Whatever one photograph does to the enhancer or the disk, the others are still to be
+            # done.
             return _outcome(task, "failed", f"{task.source}: {type(error).__name__}: {error}")
         return _outcome(task, "done")
 
     def _do(self, task: Task) -> None:
         options, manifest = self._options, self._manifest
         mark = fingerprint(task.source, self._signature)
-        overwrite = options.overwrite or (options.resume and manifest is not None and manifest.is_own(task.target))
+        overwrite = options.overwrite or (
+            options.resume and manifest is not None and manifest.is_own(task.target)
+        )
         picture = decode(task.source, max_pixels=options.max_pixels)
         picture = picture.with_pixels(self._enhance(picture.pixels))
-        data = encode(picture, options.format or _format(task), options.quality, strip_gps=options.strip_gps)
+        data = encode(
+            picture, options.format or _format(task), options.quality, strip_gps=options.strip_gps
+        )
         del picture
 
         def note(stat: os.stat_result) -> None:
@@ -204,13 +226,19 @@ class _Work:
 
 
 def _format(task: Task) -> str | None:
-    """The format that the output's name asks for; None, the photograph's own, where the name did not change."""
+    """The format that the output's name asks for; None, the photograph's own, where the name did
+    not change.
+    """
     suffix = task.target.suffix.lower()
     return suffix if EXTENSIONS.get(suffix) != EXTENSIONS.get(task.source.suffix.lower()) else None
 
 
-def _side_by_side(work: _Work, tasks: Sequence[Task], jobs: int | None, tell: Callable[[Outcome], None]) -> bool:
-    """Do the tasks on `jobs` threads, tell of each in the caller's thread; whether Ctrl-C cut it short."""
+def _side_by_side(
+    work: _Work, tasks: Sequence[Task], jobs: int | None, tell: Callable[[Outcome], None]
+) -> bool:
+    """Do the tasks on `jobs` threads, tell of each in the caller's thread; whether Ctrl-C cut it
+    short.
+    """
     # One more than there are cores: now and then one of them waits until the disk has its file.
     jobs = thread_count(jobs) + (jobs is None)
     running: set[Future[Outcome]] = set()
@@ -224,7 +252,9 @@ def _side_by_side(work: _Work, tasks: Sequence[Task], jobs: int | None, tell: Ca
     with ThreadPoolExecutor(jobs, "undim") as pool:
         try:
             for task in tasks:
-                collect(2 * jobs - 1)  # a short queue: no thread waits, and Ctrl-C leaves little to cancel
+                collect(
+                    2 * jobs - 1
+                )  # a short queue: no thread waits, and Ctrl-C leaves little to cancel
                 running.add(pool.submit(work, task))
             collect(0)
         except KeyboardInterrupt:
@@ -234,7 +264,9 @@ def _side_by_side(work: _Work, tasks: Sequence[Task], jobs: int | None, tell: Ca
     return False
 
 
-def _teller(outcomes: list[Outcome], progress: Progress | None, total: int) -> Callable[[Outcome], None]:
+def _teller(
+    outcomes: list[Outcome], progress: Progress | None, total: int
+) -> Callable[[Outcome], None]:
     def tell(outcome: Outcome) -> None:
         outcomes.append(outcome)
         if progress is not None:
@@ -247,7 +279,9 @@ def _manifest(output: Path | None, tasks: Sequence[Task], options: Options) -> M
     if output is not None and all(task.target != output for task in tasks):
         return Manifest(output)
     if options.resume:
-        raise InputError("got resume without an output folder, expected one: its manifest tells what is finished")
+        raise InputError(
+            "got resume without an output folder, expected one: its manifest tells what is finished"
+        )
     return None
 
 

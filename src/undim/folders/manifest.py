@@ -1,7 +1,9 @@
-"""The memory of an output folder: one line of JSON for each output, written just before it gets its name.
+"""The memory of an output folder: one line of JSON for each output, written just before it gets its
+name.
 
-A line counts only if the output is there, of the size and time (or else the content) that the line tells: a
-run that is cut off between the two leaves a line that is not believed, and the photograph is done again.
+A line counts only if the output is there, of the size and time (or else the content) that the line
+tells: a run that is cut off between the two leaves a line that is not believed, and the photograph
+is done again.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class Manifest:
                 continue  # a line that was cut off
 
     def add(self, target: Path, fingerprint: str, data: bytes, stat: os.stat_result) -> None:
-        """Note that `target` is about to be `data`, made from an input and settings of this fingerprint."""
+        """Note that `target` is about to be `data`, made from an input and settings of this
+        fingerprint.
+        """
         record: _Record = {
             "output": self._name(target),
             "input": fingerprint,
@@ -84,7 +88,9 @@ class Manifest:
 
 
 def fingerprint(source: Path, settings: str) -> str:
-    """What decides whether an output is up to date: the input's path, size and time, and the settings."""
+    """What decides whether an output is up to date: the input's path, size and time, and the
+    settings.
+    """
     stat = source.stat()
     return hashlib.sha256(
         json.dumps([str(source.absolute()), stat.st_size, stat.st_mtime_ns, settings]).encode()

@@ -24,20 +24,26 @@ class Task:
 
 
 def plan(
-    inputs: Sequence[Path], output: Path | None = None, *, recursive: bool = False, format: str | None = None
+    inputs: Sequence[Path],
+    output: Path | None = None,
+    *,
+    recursive: bool = False,
+    format: str | None = None,
 ) -> list[Task]:
     """The photographs in the inputs (files and folders) with their outputs.
 
-    output  the folder for the outputs, in which the tree below each input folder is mirrored; for a single
-            input file it may be the name of the new file; None: beside each photograph as `night.undim.jpg`.
-            What exists as a folder or has no suffix is a folder, everything else is the name of a file
+    output  the folder for the outputs, in which the tree below each input folder is mirrored; for a
+            single input file it may be the name of the new file; None: beside each photograph as
+            `night.undim.jpg`. What exists as a folder or has no suffix is a folder, everything else
+            is the name of a file
     format  the suffix of the outputs; default: that of the photograph, `tif` for camera raw files
 
-    In a folder, files count by their suffix; hidden files, the output folder and earlier `.undim` outputs do
-    not. Photographs whose outputs would have one name (`a.jpg` and `a.nef` as `jpg`) keep their whole name:
-    `a.jpg` stays, `a.nef` becomes `a.nef.jpg`. Raises InputError or OutputError, before anything is written,
-    where an input is absent, the output's name is that of a format which undim does not write, two outputs would
-    still be one file, or an output would be one of the inputs.
+    In a folder, files count by their suffix; hidden files, the output folder and earlier `.undim`
+    outputs do not. Photographs whose outputs would have one name (`a.jpg` and `a.nef` as `jpg`)
+    keep their whole name: `a.jpg` stays, `a.nef` becomes `a.nef.jpg`. Raises InputError or
+    OutputError, before anything is written, where an input is absent, the output's name is that of
+    a format which undim does not write, two outputs would still be one file, or an output would be
+    one of the inputs.
     """
     if format is not None:
         format_named(format)
@@ -46,11 +52,16 @@ def plan(
         tasks = [Task(inputs[0], output)]
     else:
         if one_file:
-            raise InputError(f"got the file name {output} for a folder or several photographs, expected a folder")
+            raise InputError(
+                f"got the file name {output} for a folder or several photographs, expected a folder"
+            )
         found = list(_found(inputs, output, recursive))
         short = Counter(_key(_target(path, folder, format)) for path, folder in found)
         tasks = [
-            Task(path, _target(path, folder, format, whole=short[_key(_target(path, folder, format))] > 1))
+            Task(
+                path,
+                _target(path, folder, format, whole=short[_key(_target(path, folder, format))] > 1),
+            )
             for path, folder in found
         ]
     _check(tasks)
@@ -68,7 +79,9 @@ def _is_file_name(output: Path) -> bool:
     return True
 
 
-def _found(inputs: Iterable[Path], output: Path | None, recursive: bool) -> Iterator[tuple[Path, Path | None]]:
+def _found(
+    inputs: Iterable[Path], output: Path | None, recursive: bool
+) -> Iterator[tuple[Path, Path | None]]:
     """Each photograph with the folder that its output goes to, None for its own."""
     seen = set()
     for root in inputs:
@@ -77,7 +90,9 @@ def _found(inputs: Iterable[Path], output: Path | None, recursive: bool) -> Iter
         elif root.is_file():
             files = iter([root])
         else:
-            raise InputError(f"{root}: no such file or folder; expected photographs or folders of them")
+            raise InputError(
+                f"{root}: no such file or folder; expected photographs or folders of them"
+            )
         for path in files:
             if (real := os.path.realpath(path)) not in seen:
                 seen.add(real)
@@ -91,7 +106,9 @@ def _walk(root: Path, output: Path | None, recursive: bool) -> Iterator[Path]:
         folders[:] = sorted(
             name
             for name in folders
-            if recursive and not name.startswith(".") and os.path.realpath(Path(folder, name)) != excluded
+            if recursive
+            and not name.startswith(".")
+            and os.path.realpath(Path(folder, name)) != excluded
         )
         for name in sorted(files):
             path = Path(folder, name)
@@ -101,10 +118,14 @@ def _walk(root: Path, output: Path | None, recursive: bool) -> Iterator[Path]:
 
 
 def _target(source: Path, folder: Path | None, format: str | None, *, whole: bool = False) -> Path:
-    """The output of a photograph; `whole` keeps the old suffix in the name where the suffix changes."""
+    """The output of a photograph; `whole` keeps the old suffix in the name where the suffix
+    changes.
+    """
     suffix = output_suffix(source, format)
     stem = source.name if whole and suffix != source.suffix else source.stem
-    return source.parent / f"{stem}{SUFFIX}{suffix}" if folder is None else folder / f"{stem}{suffix}"
+    return (
+        source.parent / f"{stem}{SUFFIX}{suffix}" if folder is None else folder / f"{stem}{suffix}"
+    )
 
 
 def _key(path: Path) -> str:

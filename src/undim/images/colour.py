@@ -1,13 +1,14 @@
 """Colour profiles: what they mean for a curve that was learnt on sRGB photographs.
 
-A picture keeps its own primaries and its profile, so that no colour of a wide gamut is clipped; only its tone
-curve is exchanged for sRGB's while it is enhanced, and put back when it is encoded:
+A picture keeps its own primaries and its profile, so that no colour of a wide gamut is clipped;
+only its tone curve is exchanged for sRGB's while it is enhanced, and put back when it is encoded:
 
     working = srgb_encode(trc(value))          value = trc^-1(srgb_decode(working))
 
-Where the profile's tone curve is sRGB's (sRGB, Display P3) nothing is done. Other profiles of 8-bit pictures
-are worked on in 16 bits, which makes the way there and back exact. Profiles without tone curves (CMYK, look-up
-tables) cannot be undone this way: such pictures are converted to sRGB, see `vips.to_srgb`.
+Where the profile's tone curve is sRGB's (sRGB, Display P3) nothing is done. Other profiles of 8-bit
+pictures are worked on in 16 bits, which makes the way there and back exact. Profiles without tone
+curves (CMYK, look-up tables) cannot be undone this way: such pictures are converted to sRGB, see
+`vips.to_srgb`.
 
 Sources: ICC.1:2022, 10.6 curveType, 10.18 parametricCurveType; IEC 61966-2-1 (sRGB).
 """
@@ -26,7 +27,9 @@ Pixels = npt.NDArray[Any]
 _Curve = npt.NDArray[np.float64]
 _NODES = 4096
 _SAME_TONE = 1.5 / 255
-"""Curves that stay within this of sRGB's are sRGB's: profiles state it with tables and roundings of their own."""
+"""Curves that stay within this of sRGB's are sRGB's: profiles state it with tables and roundings of
+their own.
+"""
 
 
 def white(dtype: np.dtype[Any]) -> float:
@@ -39,13 +42,17 @@ def in_depth(samples: Pixels, depth: np.dtype[Any]) -> Pixels:
     if samples.dtype == depth:
         return samples
     scale, result = np.float32(white(depth) / white(samples.dtype)), np.empty(samples.shape, depth)
-    for row, target in zip(samples, result, strict=True):  # row by row: no float copy of the whole picture
+    for row, target in zip(
+        samples, result, strict=True
+    ):  # row by row: no float copy of the whole picture
         target[:] = row * scale if depth.kind == "f" else np.rint(row * scale)
     return result
 
 
 def luma(pixels: Pixels) -> Pixels:
-    """(H, W) luma (299 R + 587 G + 114 B) / 1000 of ITU-R BT.601, which leaves equal channels as they are."""
+    """(H, W) luma (299 R + 587 G + 114 B) / 1000 of ITU-R BT.601, which leaves equal channels as
+    they are.
+    """
     result = np.empty(pixels.shape[:2], pixels.dtype)
     for row, target in zip(pixels, result, strict=True):
         red, green, blue = row.T if row.dtype.kind == "f" else row.T.astype(np.int32)
@@ -58,7 +65,9 @@ def luma(pixels: Pixels) -> Pixels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tone:
-    """The tone curves of a profile that are not sRGB's, one of `_NODES` samples per channel in [0, 1]."""
+    """The tone curves of a profile that are not sRGB's, one of `_NODES` samples per channel in [0,
+    1].
+    """
 
     curves: tuple[_Curve, ...]
     depth: np.dtype[Any]
@@ -77,14 +86,20 @@ class Tone:
 
 
 def _mapped(pixels: Pixels, depth: np.dtype[Any], curves: list[tuple[_Curve, _Curve]]) -> Pixels:
-    """Each channel through a look-up table of the curve (x, y): a small table where the samples are few."""
+    """Each channel through a look-up table of the curve (x, y): a small table where the samples are
+    few.
+    """
     result = np.empty(pixels.shape, depth)
     steps = 65535 if pixels.dtype.kind == "f" else int(white(pixels.dtype))
     for channel in range(3):
         values = np.interp(np.linspace(0, 1, steps + 1), *curves[channel % len(curves)])
         table = (values if depth.kind == "f" else np.rint(values * white(depth))).astype(depth)
         for row, target in zip(pixels[..., channel], result[..., channel], strict=True):
-            np.take(table, row if row.dtype.kind == "u" else np.rint(row * steps).astype(np.intp), out=target)
+            np.take(
+                table,
+                row if row.dtype.kind == "u" else np.rint(row * steps).astype(np.intp),
+                out=target,
+            )
     return result
 
 
@@ -96,7 +111,9 @@ def profile_space(icc_profile: bytes | None) -> str | None:
 
 
 def tone_of(icc_profile: bytes, depth: np.dtype[Any]) -> Tone | None:
-    """The tone curves of a profile; None where they are sRGB's. A profile without any raises ValueError."""
+    """The tone curves of a profile; None where they are sRGB's. A profile without any raises
+    ValueError.
+    """
     tags = (b"kTRC",) if profile_space(icc_profile) == "GRAY" else (b"rTRC", b"gTRC", b"bTRC")
     x = np.linspace(0, 1, _NODES)
     try:
@@ -130,14 +147,18 @@ def _evaluate(tag: bytes, x: _Curve) -> _Curve:
     if tag[:4] == b"para":
         kind = struct.unpack_from(">H", tag, 8)[0]
         count = (1, 3, 4, 5, 7)[kind]
-        g, a, b, c, d, e, f = _parameters(kind, [v / 65536 for v in struct.unpack_from(f">{count}i", tag, 12)])
+        g, a, b, c, d, e, f = _parameters(
+            kind, [v / 65536 for v in struct.unpack_from(f">{count}i", tag, 12)]
+        )
         curve: _Curve = np.where(x >= d, np.power(np.maximum(a * x + b, 0), g) + e, c * x + f)
         return curve
     raise ValueError(f"a tone curve of type {tag[:4]!r}")
 
 
 def _parameters(kind: int, p: list[float]) -> tuple[float, ...]:
-    """Parameters of any of the five kinds in the general form y = (a x + b)^g + e if x >= d else c x + f."""
+    """Parameters of any of the five kinds in the general form y = (a x + b)^g + e if x >= d else c
+    x + f.
+    """
     if kind == 0:
         return p[0], 1, 0, 0, 0, 0, 0
     if kind == 1:

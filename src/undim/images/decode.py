@@ -35,9 +35,9 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 def decode(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:
     """The photograph in a file (a path, its bytes, or an open binary file), upright.
 
-    `name` stands for the picture in messages; the default is the path. Raises InputError for whatever is not
-    a whole, still picture of a known format with at most `max_pixels` pixels, and MissingExtraError for HEIC
-    and RAW files while their extra is not installed.
+    `name` stands for the picture in messages; the default is the path. Raises InputError for
+    whatever is not a whole, still picture of a known format with at most `max_pixels` pixels, and
+    MissingExtraError for HEIC and RAW files while their extra is not installed.
     """
     data, name = _read(source, name)
     try:
@@ -77,7 +77,13 @@ def sniff(data: bytes) -> str:
         return "RAW"
     if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return "TIFF"
-    nature = "a GIF" if data.startswith(b"GIF8") else "not a picture that undim knows" if data else "empty"
+    nature = (
+        "a GIF"
+        if data.startswith(b"GIF8")
+        else "not a picture that undim knows"
+        if data
+        else "empty"
+    )
     raise InputError(f"{nature}; expected {', '.join(_DECODERS)}")
 
 
@@ -89,13 +95,19 @@ def _read(source: Source, name: str | None) -> tuple[bytes, str]:
             return Path(source).read_bytes(), name or str(source)
         except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
             reason = getattr(error, "strerror", None) or str(error)
-            raise InputError(f"{source}: cannot be read ({reason}); expected the path of a picture") from error
+            raise InputError(
+                f"{source}: cannot be read ({reason}); expected the path of a picture"
+            ) from error
     if hasattr(source, "read"):
         data = source.read()
         if isinstance(data, bytes):
             return data, name or str(getattr(source, "name", "file"))
-        raise InputError(f"got a file that reads {type(data).__name__}, expected bytes: open it in 'rb' mode")
-    raise InputError(f"got {type(source).__name__}, expected a path, bytes or a file open for reading")
+        raise InputError(
+            f"got a file that reads {type(data).__name__}, expected bytes: open it in 'rb' mode"
+        )
+    raise InputError(
+        f"got {type(source).__name__}, expected a path, bytes or a file open for reading"
+    )
 
 
 def assemble(decoded: Decoded, format: str, name: str) -> Picture:
@@ -125,7 +137,9 @@ def assemble(decoded: Decoded, format: str, name: str) -> Picture:
     )
     if tone is not None:
         pixels = tone.to_working(pixels)
-    return Picture(pixels, alpha, grey, format, name, metadata, tone, decoded.jpeg, decoded.lossless)
+    return Picture(
+        pixels, alpha, grey, format, name, metadata, tone, decoded.jpeg, decoded.lossless
+    )
 
 
 def check_range(samples: Pixels) -> None:
@@ -151,7 +165,8 @@ def _turned(samples: Pixels, orientation: int) -> Pixels:
     """The samples (H, W, C) turned upright from one of Exif's orientations, contiguous."""
     if orientation == 1:
         return samples
-    # One opaque element per pixel: whole pixels are moved, several times faster than single samples.
+    # One opaque element per pixel: whole pixels are moved, several times faster than single
+    # samples.
     pixel = np.dtype((np.void, samples.itemsize * samples.shape[2]))
     plane = np.ascontiguousarray(samples).view(pixel)[..., 0]
     if orientation in (5, 6, 7, 8):

@@ -1,4 +1,6 @@
-"""Arrays and Pillow images as pictures, and pictures as what they came as: the type that goes in comes out."""
+"""Arrays and Pillow images as pictures, and pictures as what they came as: the type that goes in
+comes out.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,20 @@ def output_beside(source: Path) -> Path:
 
 
 def from_array(array: Pixels) -> Picture:
-    """An array (H, W) or (H, W, 1 to 4) - grey, grey and alpha, RGB, RGBA - of uint8, uint16 or float32.
+    """An array (H, W) or (H, W, 1 to 4) - grey, grey and alpha, RGB, RGBA - of uint8, uint16 or
+    float32.
 
     float32 must be finite and lie in [0, 1]. Raises InputError.
     """
     if array.dtype not in _DTYPES:
-        raise InputError(f"got an array of {array.dtype}, expected uint8, uint16 or float32 in [0, 1]")
-    if array.ndim not in (2, 3) or (array.ndim == 3 and not 1 <= array.shape[2] <= 4) or array.size == 0:
+        raise InputError(
+            f"got an array of {array.dtype}, expected uint8, uint16 or float32 in [0, 1]"
+        )
+    if (
+        array.ndim not in (2, 3)
+        or (array.ndim == 3 and not 1 <= array.shape[2] <= 4)
+        or array.size == 0
+    ):
         raise InputError(f"got an array of shape {array.shape}, expected (height, width[, 1 to 4])")
     check_range(array)
     pixels, alpha, grey = split(array if array.ndim == 3 else array[..., None])
@@ -43,15 +52,21 @@ def to_array(picture: Picture, like: Pixels) -> Pixels:
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """A Pillow image of mode RGB, RGBA, L, LA, P, PA, 1, CMYK, I;16 or F; its orientation is left alone."""
+    """A Pillow image of mode RGB, RGBA, L, LA, P, PA, 1, CMYK, I;16 or F; its orientation is left
+    alone.
+    """
     decoded = Decoded(
-        pillow.unpack(image), Metadata(icc_profile=image.info.get("icc_profile")), cmyk=image.mode == "CMYK"
+        pillow.unpack(image),
+        Metadata(icc_profile=image.info.get("icc_profile")),
+        cmyk=image.mode == "CMYK",
     )
     return assemble(decoded, "PNG", "image")
 
 
 def to_pil(picture: Picture, like: Image.Image) -> Image.Image:
-    """A Pillow image of the mode it was made from: palettes became RGB or RGBA, 1 became L, CMYK became RGB."""
+    """A Pillow image of the mode it was made from: palettes became RGB or RGBA, 1 became L, CMYK
+    became RGB.
+    """
     pixels, depth = picture.pixels, picture.pixels.dtype
     if picture.tone is not None:
         pixels, depth = picture.tone.to_file(pixels), picture.tone.depth

@@ -29,9 +29,23 @@ EXTENSIONS = {
     ".heic": "HEIF",
     ".heif": "HEIF",
 }
-"""Suffix to the format that is written; the first suffix of a format is the one that new files get."""
-RAW_EXTENSIONS = (".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw")
-"""Suffixes of camera raw files, which are read but never written: their pictures become TIFF files."""
+"""Suffix to the format that is written; the first suffix of a format is the one that new files get.
+"""
+RAW_EXTENSIONS = (
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".nrw",
+    ".arw",
+    ".raf",
+    ".orf",
+    ".rw2",
+    ".pef",
+    ".srw",
+)
+"""Suffixes of camera raw files, which are read but never written: their pictures become TIFF files.
+"""
 
 _DEPTHS = {
     "JPEG": (np.uint8,),
@@ -47,7 +61,11 @@ _NO_ALPHA, _NO_GREY_PROFILE = ("JPEG", "BMP"), ("WEBP", "AVIF", "HEIF", "BMP")
 
 
 def encode(
-    picture: Picture, format: str | None = None, quality: int | None = None, *, strip_gps: bool = False
+    picture: Picture,
+    format: str | None = None,
+    quality: int | None = None,
+    *,
+    strip_gps: bool = False,
 ) -> bytes:
     """The picture as a file with its metadata.
 
@@ -56,11 +74,13 @@ def encode(
                subsampling and a lossless WebP stays lossless
     strip_gps  leave out where the picture was taken, in EXIF and XMP
 
-    The depth is that of the file it came from, or the next one that the format can hold. JPEG and BMP cannot
-    hold alpha: it is dropped. Raises InputError for a format or quality that is none, OutputError where the
-    format has no pictures of this size.
+    The depth is that of the file it came from, or the next one that the format can hold. JPEG and
+    BMP cannot hold alpha: it is dropped. Raises InputError for a format or quality that is none,
+    OutputError where the format has no pictures of this size.
     """
-    format = format_named(format) if format else "TIFF" if picture.format == "RAW" else picture.format
+    format = (
+        format_named(format) if format else "TIFF" if picture.format == "RAW" else picture.format
+    )
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"got quality {quality}, expected 1 to 100")
     try:
@@ -101,14 +121,18 @@ def format_named(name: str) -> str:
 
 
 def output_suffix(source: Path, format: str | None = None) -> str:
-    """The suffix of a photograph's output: its own, or that of `format`; `.tif` for a camera raw file."""
+    """The suffix of a photograph's output: its own, or that of `format`; `.tif` for a camera raw
+    file.
+    """
     if format is not None and EXTENSIONS.get(source.suffix.lower()) != format_named(format):
         return "." + format.lower().lstrip(".")
     return ".tif" if source.suffix.lower() in RAW_EXTENSIONS else source.suffix
 
 
 def _samples(picture: Picture, format: str) -> tuple[Pixels, Metadata]:
-    """The samples (H, W, C) as they are to be stored, and the metadata with the profile that they are in."""
+    """The samples (H, W, C) as they are to be stored, and the metadata with the profile that they
+    are in.
+    """
     pixels, metadata = picture.pixels, picture.metadata
     if format in _NO_GREY_PROFILE and colour.profile_space(metadata.icc_profile) == "GRAY":
         metadata = dataclasses.replace(metadata, icc_profile=None)  # working tones are sRGB's
@@ -128,7 +152,9 @@ def _depth(picture: Picture, format: str) -> np.dtype[Any]:
 
 
 def join(pixels: Pixels, alpha: Pixels | None, grey: bool) -> Pixels:
-    """RGB pixels and alpha as samples (H, W, C): one colour channel, the luma, where the picture is grey."""
+    """RGB pixels and alpha as samples (H, W, C): one colour channel, the luma, where the picture is
+    grey.
+    """
     if grey:
         pixels = colour.luma(pixels)[..., None]
     return pixels if alpha is None else np.dstack((pixels, alpha))
@@ -138,7 +164,8 @@ def _saved(samples: Pixels, format: str, options: dict[str, Any]) -> bytes:
     image = pillow.pack(samples)
     del samples
     pillow.plugin(format)
-    # Pillow lets other threads run while it encodes into a real file, not while it encodes into a BytesIO.
+    # Pillow lets other threads run while it encodes into a real file, not while it encodes into a
+    # BytesIO.
     with _scratch() as file:
         # What `image.save` comes to, once it has imported the plugins of five formats.
         image.encoderinfo, image.encoderconfig = options, ()
@@ -183,7 +210,8 @@ def _carried(picture: Picture, metadata: Metadata, format: str, strip_gps: bool)
         options |= {"exif": first, "xmp": xmp, "extra": more + extension + segments}
         options |= {"icc_profile": metadata.icc_profile}
     else:
-        # Pillow's AVIF writer would rebuild a block that names an orientation, and lose maker notes.
+        # Pillow's AVIF writer would rebuild a block that names an orientation, and lose maker
+        # notes.
         block = exif.without_tag(block, exif.ORIENTATION) if block and format == "AVIF" else block
         options |= {"exif": block, "xmp": xmp, "icc_profile": metadata.icc_profile}
     return {key: value for key, value in options.items() if value is not None}

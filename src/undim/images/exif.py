@@ -1,7 +1,8 @@
-"""EXIF and XMP edited in place, so that maker notes keep their offsets and nothing is lost in a rewrite.
+"""EXIF and XMP edited in place, so that maker notes keep their offsets and nothing is lost in a
+rewrite.
 
-An EXIF block is a TIFF structure: a header with the byte order, then directories (IFDs) of 12-byte entries
-(tag, type, count, value or offset). Sources: TIFF 6.0, section 2; Exif 2.32, section 4.6.
+An EXIF block is a TIFF structure: a header with the byte order, then directories (IFDs) of 12-byte
+entries (tag, type, count, value or offset). Sources: TIFF 6.0, section 2; Exif 2.32, section 4.6.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
 
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)([1-8])")
 _XMP_GPS = re.compile(
-    rb"\s*exif:GPS\w+\s*=\s*(?:\"[^\"]*\"|'[^']*')|<exif:GPS(\w+)\b[^>]*(?:/>|>.*?</exif:GPS\1\s*>)", re.S
+    rb"\s*exif:GPS\w+\s*=\s*(?:\"[^\"]*\"|'[^']*')|<exif:GPS(\w+)\b[^>]*(?:/>|>.*?</exif:GPS\1\s*>)",
+    re.S,
 )
 
 
@@ -49,7 +51,12 @@ class Tiff:
 
     def entries(self, ifd: int) -> Iterator[Entry]:
         for position in range(ifd + 2, ifd + 2 + 12 * self.read("H", ifd), 12):
-            yield Entry(position, self.read("H", position), self.read("H", position + 2), self.read("I", position + 4))
+            yield Entry(
+                position,
+                self.read("H", position),
+                self.read("H", position + 2),
+                self.read("I", position + 4),
+            )
 
     def find(self, ifd: int, tag: int) -> Entry | None:
         return next((entry for entry in self.entries(ifd) if entry.tag == tag), None)
@@ -87,7 +94,9 @@ class _Editor(Tiff):
             self.write("H" if entry.type == _SHORT else "I", entry.position + 8, value)
 
     def remove(self, ifd: int, tag: int) -> None:
-        """Take an entry out of its directory; the following ones and the link to the next IFD move up."""
+        """Take an entry out of its directory; the following ones and the link to the next IFD move
+        up.
+        """
         entry = self.find(ifd, tag)
         if entry is not None:
             count = self.read("H", ifd)
@@ -113,7 +122,10 @@ class _Editor(Tiff):
         link = self.ifd0 + 2 + 12 * self.read("H", self.ifd0)
         ifd1 = self.read("I", link)
         if ifd1:
-            start, length = self.number(ifd1, _THUMBNAIL_OFFSET), self.number(ifd1, _THUMBNAIL_LENGTH)
+            start, length = (
+                self.number(ifd1, _THUMBNAIL_OFFSET),
+                self.number(ifd1, _THUMBNAIL_LENGTH),
+            )
             self.wipe_ifd(ifd1)
             self.write("I", link, 0)
             if start and length:
@@ -135,7 +147,8 @@ def orientation(exif: bytes | None, xmp: bytes | None) -> int:
 
 
 def upright(exif: bytes, width: int, height: int) -> bytes | None:
-    """The block of a picture that was turned upright to width x height: orientation 1, no thumbnail.
+    """The block of a picture that was turned upright to width x height: orientation 1, no
+    thumbnail.
 
     None where the block is too broken to be read: it would only carry its damage along.
     """
@@ -157,7 +170,8 @@ def upright_xmp(xmp: bytes) -> bytes:
 
 
 def without_tag(exif: bytes, tag: int) -> bytes | None:
-    """The block without one entry of IFD0; a GPS directory is wiped with the entry that points to it.
+    """The block without one entry of IFD0; a GPS directory is wiped with the entry that points to
+    it.
 
     None where the block is too broken for that.
     """

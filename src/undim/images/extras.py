@@ -1,6 +1,7 @@
 """HEIC and camera raw files, read by optional packages.
 
-Licences: the wheels of pillow-heif carry x265 (GPL-2.0), those of rawpy carry LibRaw (LGPL-2.1 or CDDL-1.0).
+Licences: the wheels of pillow-heif carry x265 (GPL-2.0), those of rawpy carry LibRaw (LGPL-2.1 or
+    CDDL-1.0).
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def read_raw(data: bytes, format: str, max_pixels: int) -> Decoded:
 
 
 def _raw_exif(data: bytes, raw: Any, rawpy: Any) -> bytes | None:
-    """EXIF from the raw file where it is a TIFF, else from the JPEG preview that the camera put into it."""
+    """EXIF from the raw file where it is a TIFF, else from the JPEG preview that the camera put
+    into it.
+    """
     exif = tiff.metadata_of(data).exif
     if exif is None:
         try:

@@ -1,7 +1,9 @@
-"""JPEG marker segments: how a file was compressed, and metadata that Pillow's writer has no room for.
+"""JPEG marker segments: how a file was compressed, and metadata that Pillow's writer has no room
+for.
 
-A segment holds at most 64 KB. Longer EXIF is spread over several segments, as ExifTool does it; longer XMP goes
-into extended XMP segments, to which a short main packet points (XMP specification, part 3, 1.1.3.1).
+A segment holds at most 64 KB. Longer EXIF is spread over several segments, as ExifTool does it;
+longer XMP goes into extended XMP segments, to which a short main packet points (XMP specification,
+part 3, 1.1.3.1).
 """
 
 from __future__ import annotations
@@ -14,7 +16,11 @@ from PIL import JpegImagePlugin
 
 from .picture import JpegCoding
 
-_EXIF, _EXTENDED_XMP, _IPTC = b"Exif\0\0", b"http://ns.adobe.com/xmp/extension/\0", b"Photoshop 3.0\0"
+_EXIF, _EXTENDED_XMP, _IPTC = (
+    b"Exif\0\0",
+    b"http://ns.adobe.com/xmp/extension/\0",
+    b"Photoshop 3.0\0",
+)
 _APP1, _COMMENT = 0xE1, 0xFE
 _LONGEST = 65_000
 _POINTER = (

@@ -40,9 +40,10 @@ class JpegCoding:
 class Picture:
     """One upright photograph: RGB pixels (H, W, 3), and what the file said about them.
 
-    `pixels` are uint8, uint16 or float32 in [0, 1], with sRGB's tone curve and the primaries of the profile;
-    `tone` leads back to the file's own tone curve and depth, None where that is nothing to do. `grey` tells
-    that the three channels are copies of one; `alpha` (H, W) is straight, in the depth of the file.
+    `pixels` are uint8, uint16 or float32 in [0, 1], with sRGB's tone curve and the primaries of the
+    profile; `tone` leads back to the file's own tone curve and depth, None where that is nothing to
+    do. `grey` tells that the three channels are copies of one; `alpha` (H, W) is straight, in the
+    depth of the file.
     """
 
     pixels: Pixels
@@ -69,7 +70,9 @@ class Decoded(NamedTuple):
     """What a decoder hands over: the samples as they are stored, and what was said about them."""
 
     samples: Pixels
-    """(H, W, C): grey, grey and alpha, RGB, or RGB and alpha; with `cmyk` the four inks, 0 is no ink."""
+    """(H, W, C): grey, grey and alpha, RGB, or RGB and alpha; with `cmyk` the four inks, 0 is no
+    ink.
+    """
     metadata: Metadata
     cmyk: bool = False
     orientation: int = 1

@@ -18,14 +18,17 @@ from . import exif, jpeg, vips
 from .colour import Pixels
 from .picture import Decoded, Metadata, check_header
 
-# The plugins are named one by one: Image.open() would judge sizes by a limit that is global to the process,
-# would offer every exotic format to hostile bytes, and would import all of them first.
+# The plugins are named one by one: Image.open() would judge sizes by a limit that is global to the
+# process, would offer every exotic format to hostile bytes, and would import all of them first.
 _PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "WEBP": "WebP", "AVIF": "Avif", "BMP": "Bmp"}
-_BAND = 120_000  # bytes: beyond 128 KB a fresh process asks the system for each piece anew, in thrice the time
+# bytes: beyond 128 KB a fresh process asks the system for each piece anew, in thrice the time
+_BAND = 120_000
 
 
 def read(data: bytes, format: str, max_pixels: int) -> Decoded:
-    """A file of one of Pillow's formats; libvips decodes PNG pixels of 16 bits, which Pillow cannot hold."""
+    """A file of one of Pillow's formats; libvips decodes PNG pixels of 16 bits, which Pillow cannot
+    hold.
+    """
     with _quiet():
         image = getattr(plugin(format), f"{_PLUGINS[format]}ImageFile")(io.BytesIO(data))
     width, height = image.size
@@ -33,7 +36,9 @@ def read(data: bytes, format: str, max_pixels: int) -> Decoded:
     if format == "PNG" and data[24] == 16:
         samples = vips.samples(vips.open_image(data))
     else:
-        image.decodermaxblock = len(data)  # one piece: between pieces, other threads would hold the interpreter
+        image.decodermaxblock = len(
+            data
+        )  # one piece: between pieces, other threads would hold the interpreter
         image.load()
         samples = unpack(image)
     info: dict[Any, Any] = image.info
@@ -65,7 +70,8 @@ _warnings_lock = threading.Lock()
 def _quiet() -> Iterator[None]:
     """No warnings from Pillow's header parsers, which may meet damaged EXIF.
 
-    `catch_warnings` swaps state of the whole process, hence one thread at a time and only for the header.
+    `catch_warnings` swaps state of the whole process, hence one thread at a time and only for the
+    header.
     """
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -84,7 +90,9 @@ def unpack(image: Image.Image) -> Pixels:
     elif image.mode in ("P", "PA", "RGB", "RGBX", "RGBa", "YCbCr", "HSV"):
         mode = "RGBA" if transparent or image.mode == "RGBa" else "RGB"
     else:
-        raise InputError(f"got Pillow's mode {image.mode}, expected RGB, RGBA, L, LA, P, CMYK, 1, I;16 or F")
+        raise InputError(
+            f"got Pillow's mode {image.mode}, expected RGB, RGBA, L, LA, P, CMYK, 1, I;16 or F"
+        )
     if mode != image.mode:
         image = image.convert(mode)
     image.load()
@@ -105,7 +113,9 @@ def unpack(image: Image.Image) -> Pixels:
 
 
 def pack(samples: Pixels) -> Image.Image:
-    """Samples (H, W, 1 to 4) of 8 bits as a Pillow image of mode L, LA, RGB or RGBA; grey may be deeper."""
+    """Samples (H, W, 1 to 4) of 8 bits as a Pillow image of mode L, LA, RGB or RGBA; grey may be
+    deeper.
+    """
     return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
 
 

@@ -1,7 +1,9 @@
-"""TIFF tags: the directory of a TIFF file read out as metadata, and metadata written back into another file.
+"""TIFF tags: the directory of a TIFF file read out as metadata, and metadata written back into
+another file.
 
-In a TIFF file EXIF is no block of its own: its tags lie among those of the image. `metadata_of` gathers the
-ones that describe the photograph, `with_metadata` grafts them onto a file that has none.
+In a TIFF file EXIF is no block of its own: its tags lie among those of the image. `metadata_of`
+gathers the ones that describe the photograph, `with_metadata` grafts them onto a file that has
+none.
 Sources: TIFF 6.0, section 2; XMP specification, part 3; ICC.1:2022, annex B.4.
 """
 
@@ -19,7 +21,22 @@ _PHOTOMETRIC, _SUB_IFDS, _XMP, _ICC, _DNG_VERSION = 262, 330, 700, 34675, 50706
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 282, 283, 296
 _INTEROP_IFD = 40965
 _CFA = 32803
-_DESCRIPTIVE = {270, 271, 272, 274, 305, 306, 315, 316, 18246, 18249, 33432, 33723, EXIF_IFD, GPS_IFD}
+_DESCRIPTIVE = {
+    270,
+    271,
+    272,
+    274,
+    305,
+    306,
+    315,
+    316,
+    18246,
+    18249,
+    33432,
+    33723,
+    EXIF_IFD,
+    GPS_IFD,
+}
 _DESCRIPTIVE |= {_X_RESOLUTION, _Y_RESOLUTION, _UNIT, *range(40091, 40096)}
 _BYTE, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 1, 3, 4, 5, 7
 _RATIONALS = (_RATIONAL, 10)
@@ -42,7 +59,9 @@ class _Directory(dict[int, _Value]):
 
 
 def metadata_of(file: bytes) -> Metadata:
-    """EXIF and resolution of a TIFF file; nothing where its first directory is broken, or 64-bit (BigTIFF)."""
+    """EXIF and resolution of a TIFF file; nothing where its first directory is broken, or 64-bit
+    (BigTIFF).
+    """
     directory = _directory(file)
     described = _Directory({tag: value for tag, value in directory.items() if tag in _DESCRIPTIVE})
     return Metadata(
@@ -52,7 +71,9 @@ def metadata_of(file: bytes) -> Metadata:
 
 
 def is_raw(file: bytes) -> bool:
-    """Whether this TIFF is a camera's raw file: a DNG, or one whose pixels lie under a colour filter array."""
+    """Whether this TIFF is a camera's raw file: a DNG, or one whose pixels lie under a colour
+    filter array.
+    """
     try:
         tiff = Tiff(file)
         directories = [tiff.ifd0, *tiff.numbers(tiff.ifd0, _SUB_IFDS)]
@@ -86,7 +107,10 @@ def with_metadata(file: bytes, metadata: Metadata) -> bytes:
 def _dpi(directory: _Directory) -> tuple[float, float] | None:
     scale = {2: 1.0, 3: 2.54}.get(int.from_bytes(directory.bytes_of(_UNIT) or b"\2", "little"))
     try:
-        values = (struct.unpack("<2I", directory.bytes_of(tag) or b"") for tag in (_X_RESOLUTION, _Y_RESOLUTION))
+        values = (
+            struct.unpack("<2I", directory.bytes_of(tag) or b"")
+            for tag in (_X_RESOLUTION, _Y_RESOLUTION)
+        )
         x, y = (numerator / denominator for numerator, denominator in values)
     except (struct.error, ZeroDivisionError):
         return None
@@ -94,7 +118,9 @@ def _dpi(directory: _Directory) -> tuple[float, float] | None:
 
 
 def _directory(data: bytes) -> _Directory:
-    """The first directory of a TIFF structure with its EXIF and GPS directories; empty where it is broken."""
+    """The first directory of a TIFF structure with its EXIF and GPS directories; empty where it is
+    broken.
+    """
     try:
         tiff = Tiff(data)
         directory = _gathered(tiff, tiff.ifd0)

@@ -1,8 +1,9 @@
-"""What Pillow cannot do and libvips can: true 16 bits in PNG and TIFF, colour conversion in 16 bits, and WebP
-without three copies of the picture.
+"""What Pillow cannot do and libvips can: true 16 bits in PNG and TIFF, colour conversion in 16
+bits, and WebP without three copies of the picture.
 
-libvips comes in 8 MB wheels for Linux, macOS and Windows (LGPL-3.0, linked dynamically), reads every TIFF that
-libtiff reads, and is loaded only when a picture needs it. Metadata are read and written elsewhere.
+libvips comes in 8 MB wheels for Linux, macOS and Windows (LGPL-3.0, linked dynamically), reads
+every TIFF that libtiff reads, and is loaded only when a picture needs it. Metadata are read and
+written elsewhere.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def read_tiff(data: bytes, format: str, max_pixels: int) -> Decoded:
     """A TIFF file: grey, RGB, palette or CMYK, of 1 to 16 bits or float32 in [0, 1]."""
     image = open_image(data)
     check_header(image.width, image.height, image.get_n_pages(), max_pixels)
-    # The profile, XMP and the orientation also where a BigTIFF or a damaged tag hides the rest from `tiff`.
+    # The profile, XMP and the orientation also where a BigTIFF or a damaged tag hides the rest from
+    # `tiff`.
     xmp, icc_profile = _field(image, "xmp-data"), _field(image, "icc-profile-data")
     metadata = dataclasses.replace(tiff.metadata_of(data), xmp=xmp, icc_profile=icc_profile)
     return Decoded(
@@ -54,7 +56,9 @@ def read_webp(data: bytes, format: str, max_pixels: int) -> Decoded:
     """A WebP file."""
     image = open_image(data)
     check_header(image.width, image.height, _field(image, "n-pages") or 1, max_pixels)
-    block, xmp, icc_profile = (_field(image, f"{name}-data") for name in ("exif", "xmp", "icc-profile"))
+    block, xmp, icc_profile = (
+        _field(image, f"{name}-data") for name in ("exif", "xmp", "icc-profile")
+    )
     metadata = Metadata(block and block.removeprefix(b"Exif\0\0"), xmp, icc_profile)
     return Decoded(
         samples(image),
@@ -71,7 +75,10 @@ def _field(image: Any, name: str) -> Any:
 def _is_lossless_webp(data: bytes) -> bool:
     position = 12
     while position + 8 <= len(data):
-        name, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
+        name, size = (
+            data[position : position + 4],
+            int.from_bytes(data[position + 4 : position + 8], "little"),
+        )
         if name in (b"VP8L", b"VP8 "):
             return name == b"VP8L"
         position += 8 + size + size % 2
@@ -87,15 +94,19 @@ def samples(image: Any) -> Pixels:
     """The pixels (H, W, C) of an opened image, uint8, uint16 or float32; alpha is made straight."""
     space, bands, depth = image.interpretation, image.bands, image.format
     if space not in _SPACES or bands > 4 + (space == "cmyk") or depth not in _FORMATS.values():
-        raise InputError(f"{bands} channels of {space} in {depth}, expected grey, RGB or CMYK in 8 or 16 bits or float")
+        raise InputError(
+            f"{bands} channels of {space} in {depth}, expected grey, RGB or CMYK in 8 or 16 bits or float"
+        )
     array: Pixels = image.numpy().reshape(image.height, image.width, bands)
     return array
 
 
 def to_srgb(array: Pixels, icc_profile: bytes | None) -> tuple[Pixels, bytes]:
-    """RGB or CMYK (H, W, 3 or 4), in the space of the profile, as (sRGB in the same dtype, sRGB's profile).
+    """RGB or CMYK (H, W, 3 or 4), in the space of the profile, as (sRGB in the same dtype, sRGB's
+    profile).
 
-    Relative colorimetric with black point compensation; CMYK without a profile is taken for a generic press.
+    Relative colorimetric with black point compensation; CMYK without a profile is taken for a
+    generic press.
     """
     cmyk = array.shape[2] == 4
     image = _image(array, "cmyk" if cmyk else "rgb16" if array.dtype == np.uint16 else "srgb")
@@ -114,7 +125,9 @@ def to_srgb(array: Pixels, icc_profile: bytes | None) -> tuple[Pixels, bytes]:
 
 
 def write_tiff(array: Pixels, alpha: bool) -> bytes:
-    """A TIFF without metadata of (H, W, 1 to 4) uint8, uint16 or float32, deflated with its predictor."""
+    """A TIFF without metadata of (H, W, 1 to 4) uint8, uint16 or float32, deflated with its
+    predictor.
+    """
     predictor = "float" if array.dtype == np.float32 else "horizontal"
     data: bytes = _image(array, _interpretation(array, alpha)).tiffsave_buffer(
         compression="deflate", predictor=predictor, keep="none"

@@ -1,1 +1,3 @@
-"""Numbers that need no model: metrics, pairs of pictures, where a number comes from, and the LOL data set."""
+"""Numbers that need no model: metrics, pairs of pictures, where a number comes from, and the LOL
+data set.
+"""

@@ -1,6 +1,7 @@
 """LOL v1 from its public mirrors or from a local zip file, checked before it gets its name.
 
-LOL (Wei et al., "Deep Retinex Decomposition for Low-Light Enhancement", BMVC 2018) is 500 pairs of photographs,
+LOL (Wei et al., "Deep Retinex Decomposition for Low-Light Enhancement", BMVC 2018) is 500 pairs of
+photographs,
 600 x 400, dark and normal. No licence is stated for them. undim keeps no copy; it fetches:
 
     DEST/our485/{low,high}/*.png   485 pairs to learn from
@@ -48,8 +49,8 @@ class Archive:
     mirrors: tuple[str, ...]
 
 
-# Both repositories state this size and checksum in their Git LFS pointers (the authors' own link is a Google Drive
-# page, which no program can rely on; what it serves may be given as --zip).
+# Both repositories state this size and checksum in their Git LFS pointers (the authors' own link is
+# a Google Drive page, which no program can rely on; what it serves may be given as --zip).
 LOL = Archive(
     size=347_171_015,
     sha256="419fddc48958cd0f5599939ee0248852a37ceb8bb738c9b9525e95b25a89de9a",
@@ -60,13 +61,17 @@ LOL = Archive(
 )
 
 
-def fetch_lol(dest: str | Path, *, archive: str | Path | None = None, source: Archive = LOL) -> Path:
-    """Put LOL v1 into `dest`, a new or empty folder: whole and verified, or not at all. Returns `dest`.
+def fetch_lol(
+    dest: str | Path, *, archive: str | Path | None = None, source: Archive = LOL
+) -> Path:
+    """Put LOL v1 into `dest`, a new or empty folder: whole and verified, or not at all. Returns
+    `dest`.
 
-    archive  a zip file that was fetched by other means; without it `source` is downloaded to DEST.zip.part, where
-             a later call goes on if the transfer breaks
+    archive  a zip file that was fetched by other means; without it `source` is downloaded to
+             DEST.zip.part, where a later call goes on if the transfer breaks
 
-    Raises DataError where nothing can be fetched, and for an archive that is not LOL v1 or is unsafe to unpack.
+    Raises DataError where nothing can be fetched, and for an archive that is not LOL v1 or is
+    unsafe to unpack.
     """
     dest = Path(dest)
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
@@ -88,7 +93,9 @@ def fetch_lol(dest: str | Path, *, archive: str | Path | None = None, source: Ar
 
 
 def download(source: Archive, part: Path) -> None:
-    """Fetch the archive into `part` from the first mirror that delivers, going on where `part` ends."""
+    """Fetch the archive into `part` from the first mirror that delivers, going on where `part`
+    ends.
+    """
     failures = []
     for url in source.mirrors:
         try:
@@ -117,11 +124,15 @@ def download(source: Archive, part: Path) -> None:
 def _transfer(url: str, part: Path, total: int, bar: tqdm[NoReturn]) -> None:
     """One request for what is missing; raises OSError or HTTPException where it ends early."""
     have = _size(part)
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-", "User-Agent": "undim"})
+    request = urllib.request.Request(
+        url, headers={"Range": f"bytes={have}-", "User-Agent": "undim"}
+    )
     with urllib.request.urlopen(request, timeout=_SECONDS) as response:
         partial = response.status == http.client.PARTIAL_CONTENT
         if partial and not str(response.headers["Content-Range"]).startswith(f"bytes {have}-"):
-            raise ConnectionError(f"got bytes {response.headers['Content-Range']}, expected those from {have}")
+            raise ConnectionError(
+                f"got bytes {response.headers['Content-Range']}, expected those from {have}"
+            )
         with part.open("ab" if partial else "wb") as file:
             bar.update(file.tell() - bar.n)
             while chunk := response.read(_CHUNK):
@@ -165,29 +176,51 @@ def _unpack(archive: Path, folder: Path) -> None:
     except FileNotFoundError as error:
         raise DataError(f"{archive} does not exist; expected the zip file of LOL v1") from error
     except FileExistsError as error:
-        raise DataError(f"{archive} holds {error.filename} twice; it is not LOL v1's archive") from error
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise DataError(f"{archive} cannot be unpacked ({error}); expected the zip file of LOL v1") from error
+        raise DataError(
+            f"{archive} holds {error.filename} twice; it is not LOL v1's archive"
+        ) from error
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+    ) as error:
+        raise DataError(
+            f"{archive} cannot be unpacked ({error}); expected the zip file of LOL v1"
+        ) from error
 
 
-def _pictures(archive: Path, file: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str, str, str]]:
-    """The members that are LOL's, with split, kind and name; a DataError for any member that is unsafe."""
+def _pictures(
+    archive: Path, file: zipfile.ZipFile
+) -> Iterator[tuple[zipfile.ZipInfo, str, str, str]]:
+    """The members that are LOL's, with split, kind and name; a DataError for any member that is
+    unsafe.
+    """
     for member in file.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
         link = member.external_attr >> 16 & 0o170000 == 0o120000
         if link or path.is_absolute() or ".." in path.parts or ":" in member.filename:
-            raise DataError(f"{archive} is unsafe: its member {member.filename!r} leads out of the folder")
+            raise DataError(
+                f"{archive} is unsafe: its member {member.filename!r} leads out of the folder"
+            )
         if found := re.search(r"(?:^|/)(our485|eval15)/(low|high)/(\d+\.png)$", str(path)):
             if member.file_size > _LARGEST_PNG:
-                raise DataError(f"{archive} is unsafe: {member.filename} unpacks to {member.file_size} bytes")
+                raise DataError(
+                    f"{archive} is unsafe: {member.filename} unpacks to {member.file_size} bytes"
+                )
             yield member, found[1], found[2], found[3]
 
 
 def _verify(folder: Path) -> None:
-    """Raise DataError unless the folder holds LOL v1: its pairs, their size, and eval15's very pixels."""
+    """Raise DataError unless the folder holds LOL v1: its pairs, their size, and eval15's very
+    pixels.
+    """
     digest = hashlib.sha256()
     for split, count in PAIRS.items():
-        low, high = (sorted((folder / split / kind).glob("*"), key=natural_order) for kind in ("low", "high"))
+        low, high = (
+            sorted((folder / split / kind).glob("*"), key=natural_order) for kind in ("low", "high")
+        )
         if len(low) != count or [p.name for p in low] != [p.name for p in high]:
             raise DataError(
                 f"{split} holds {len(low)} dark and {len(high)} normal pictures, expected {count} pairs of equal "
@@ -198,10 +231,14 @@ def _verify(folder: Path) -> None:
             try:
                 with Image.open(path) as image:
                     if (image.format, image.mode, image.size) != ("PNG", "RGB", SIZE):
-                        raise DataError(f"{name} is {image.size} {image.mode}, expected {SIZE} RGB; this is not LOL v1")
+                        raise DataError(
+                            f"{name} is {image.size} {image.mode}, expected {SIZE} RGB; this is not LOL v1"
+                        )
                     if split == "eval15":
                         digest.update(image.tobytes())
             except (UnidentifiedImageError, OSError) as error:
                 raise DataError(f"{name} is damaged; get the archive again") from error
     if digest.hexdigest() != EVAL15_SHA256:
-        raise DataError("the pictures of eval15 are not those of LOL v1: their pixels have another checksum")
+        raise DataError(
+            "the pictures of eval15 are not those of LOL v1: their pixels have another checksum"
+        )

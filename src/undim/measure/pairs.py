@@ -1,7 +1,7 @@
 """Which pictures are measured: a folder alone, or two folders whose files belong together by name.
 
-Files are paired by stem (`12.png` with `12.jpg`), never by their place in a sorted list: one missing file
-would shift every pair after it, and every score would still look like a score.
+Files are paired by stem (`12.png` with `12.jpg`), never by their place in a sorted list: one
+missing file would shift every pair after it, and every score would still look like a score.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def find_items(data: str | Path, reference: str | Path | None = None) -> list[It
     data       a folder with `low/` and `high/` (LOL's layout), or a folder of pictures
     reference  a folder with the references of `data`'s pictures
 
-    Without references the items are unpaired. Raises DataError for a folder without pictures, for two
-    pictures of one stem, and for pictures without a partner, which it names.
+    Without references the items are unpaired. Raises DataError for a folder without pictures, for
+    two pictures of one stem, and for pictures without a partner, which it names.
     """
     data = Path(data)
     if reference is not None:
@@ -70,7 +70,9 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; expected pictures in it, or {LOW}/ and {HIGH}/")
-    files = [path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file()]
+    files = [
+        path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file()
+    ]
     if not files:
         sets = sorted(path.parent.name for path in folder.glob(f"*/{LOW}"))
         hint = f"; it holds the sets {_some(sets)}: name one of them" if sets else ""

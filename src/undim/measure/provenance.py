@@ -31,7 +31,10 @@ def libraries() -> dict[str, str]:
     # ONNX Runtime is asked itself: it comes as onnxruntime or, for CUDA, as onnxruntime-gpu.
     import onnxruntime  # type: ignore[import-untyped]
 
-    return {**{name: metadata.version(name) for name in ("numpy", "pillow")}, "onnxruntime": onnxruntime.__version__}
+    return {
+        **{name: metadata.version(name) for name in ("numpy", "pillow")},
+        "onnxruntime": onnxruntime.__version__,
+    }
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -43,20 +46,29 @@ def fingerprint(paths: Iterable[Path]) -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout this code runs from, marked where files differ from it; None if installed."""
+    """The commit of the checkout this code runs from, marked where files differ from it; None if
+    installed.
+    """
     folder = Path(__file__).parent
 
     def git(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+            )
         except (OSError, subprocess.CalledProcessError):
             return None
         return done.stdout.strip()
 
-    # An environment inside someone else's repository is no checkout of undim: there, this file is untracked.
+    # An environment inside someone else's repository is no checkout of undim: there, this file is
+    # untracked.
     if git("ls-files", "--error-unmatch", Path(__file__).name) is None:
         return None
-    dirty = " with changes" if git("status", "--porcelain", "--untracked-files=no", "--", str(folder)) else ""
+    dirty = (
+        " with changes"
+        if git("status", "--porcelain", "--untracked-files=no", "--", str(folder))
+        else ""
+    )
     return f"{git('rev-parse', 'HEAD')}{dirty}"
 
 

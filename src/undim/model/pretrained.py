@@ -1,8 +1,9 @@
-"""The table of weights that travel in the wheel, and the way from a model's name or file to its path.
+"""The table of weights that travel in the wheel, and the way from a model's name or file to its
+path.
 
-`MODELS[name]` says what the file cannot say of itself: its checksum and the numbers it was measured to
-reach. Recipe, training data and licence stand in the file's metadata too (`undim.model.runtime.ModelInfo`), and a
-test holds the two together.
+`MODELS[name]` says what the file cannot say of itself: its checksum and the numbers it was measured
+to reach. Recipe, training data and licence stand in the file's metadata too
+(`undim.model.runtime.ModelInfo`), and a test holds the two together.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """One shipped model. `psnr` in dB and `ssim` are the means over LOL v1's eval15 at `--maps` default."""
+    """One shipped model. `psnr` in dB and `ssim` are the means over LOL v1's eval15 at `--maps`
+    default.
+    """
 
     file: str
     sha256: str
@@ -91,7 +94,9 @@ DENOISER = Pretrained(
 
 
 def model_path(model: str | Path) -> Path:
-    """The ONNX file of a shipped model's name, or of a path to any other; raises `ModelError` for neither."""
+    """The ONNX file of a shipped model's name, or of a path to any other; raises `ModelError` for
+    neither.
+    """
     if str(model) in MODELS:
         return MODELS[str(model)].path
     path = Path(model)

@@ -1,8 +1,9 @@
 """From a thumbnail to curve maps: one ONNX Runtime session behind a checked contract.
 
-A model file of undim is ONNX with the input `image`, float32 (1, 3, h, w) in [0, 1] for any h and w, and the
-output `curve_maps`, float32 (1, C, h, w) in [-1, 1] in the paper's sign (positive brightens). Its metadata
-says what it is. ONNX Runtime reads that itself, so that using a model never needs the `onnx` package.
+A model file of undim is ONNX with the input `image`, float32 (1, 3, h, w) in [0, 1] for any h and
+w, and the output `curve_maps`, float32 (1, C, h, w) in [-1, 1] in the paper's sign (positive
+brightens). Its metadata says what it is. ONNX Runtime reads that itself, so that using a model
+never needs the `onnx` package.
 """
 
 from __future__ import annotations
@@ -46,14 +47,18 @@ class CurveEstimator:
     """A loaded model: `estimator(thumbnail) -> curve_maps`. Threads may share it.
 
     thumbnail   float32 (h, w, 3), RGB in [0, 1]
-    curve_maps  float32 (C, h, w) in [-1, 1]; C is 3 n, 3, n or 1 for n iterations (see `undim.pixels.curve`)
+    curve_maps  float32 (C, h, w) in [-1, 1]; C is 3 n, 3, n or 1 for n iterations (see
+                `undim.pixels.curve`)
 
-    `device` is "auto" (CUDA where this ONNX Runtime has it, else the processor), "cpu" or "cuda"; the one in
-    use is the attribute `device`. `threads` defaults to the cores this process may use. Raises ModelError for
-    a file that is no undim model and DeviceError for a device that was asked for and is not there.
+    `device` is "auto" (CUDA where this ONNX Runtime has it, else the processor), "cpu" or "cuda";
+    the one in use is the attribute `device`. `threads` defaults to the cores this process may use.
+    Raises ModelError for a file that is no undim model and DeviceError for a device that was asked
+    for and is not there.
     """
 
-    def __init__(self, model: str | Path = DEFAULT, *, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, model: str | Path = DEFAULT, *, device: str = "auto", threads: int | None = None
+    ) -> None:
         path = model_path(model)
         self.device = _choose(device)
         self._session = open_session(path, self.device, threads)
@@ -77,7 +82,9 @@ def devices() -> list[str]:
 
 
 def open_session(path: Path, device: str, threads: int | None = None) -> ort.InferenceSession:
-    """Load an ONNX file on one of `devices()`, with so many threads, by default the cores this process may use."""
+    """Load an ONNX file on one of `devices()`, with so many threads, by default the cores this
+    process may use.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = thread_count(threads)
     options.log_severity_level = 3
@@ -122,7 +129,9 @@ def _read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
         )
     wrong = [key for key in _NUMBERS if not metadata[key].isdigit()]
     if wrong:
-        raise ModelError(f"{path}: got metadata {wrong[0]} = {metadata[wrong[0]]!r}, expected a whole number")
+        raise ModelError(
+            f"{path}: got metadata {wrong[0]} = {metadata[wrong[0]]!r}, expected a whole number"
+        )
     return ModelInfo(
         **{key: metadata[key] for key in _TEXTS},
         iterations=int(metadata["iterations"]),

@@ -10,7 +10,9 @@ TILE = 768  # side in pixels: DCE-Net then takes about 0.5 GB
 
 
 class Tile(NamedTuple):
-    """A part of an image: where it lies, where it lies with its halo, and where it lies in the latter."""
+    """A part of an image: where it lies, where it lies with its halo, and where it lies in the
+    latter.
+    """
 
     core: tuple[slice, slice]
     around: tuple[slice, slice]
@@ -25,7 +27,13 @@ def tiles(height: int, width: int, *, halo: int | None) -> Iterator[Tile]:
         cuts = []
         for start in range(0, length, step):
             stop, first = min(start + step, length), max(start - margin, 0)
-            cuts.append((slice(start, stop), slice(first, stop + margin), slice(start - first, stop - first)))
+            cuts.append(
+                (
+                    slice(start, stop),
+                    slice(first, stop + margin),
+                    slice(start - first, stop - first),
+                )
+            )
         return cuts
 
     for rows, columns in itertools.product(cut(height), cut(width)):

@@ -1,1 +1,3 @@
-"""What is done to samples: the curve, the filter before it, means over boxes and over time; kernel and reference."""
+"""What is done to samples: the curve, the filter before it, means over boxes and over time; kernel
+and reference.
+"""

@@ -1,7 +1,8 @@
-"""The compiled kernel `undim.pixels._native`, where it was built, and the threads it may use.
+"""The kernel: compiled where it was built, else its NumPy reference; chosen once, and the same for
+all callers.
 
-undim installs without a compiler too; then the NumPy references beside its callers do the work, some
-thirty times slower, and one `SlowKernelWarning` says so at first use.
+undim installs without a compiler too; then NumPy does the work, some thirty times slower, and one
+`SlowKernelWarning` says so at first use.
 """
 
 from __future__ import annotations
@@ -10,20 +11,48 @@ import functools
 import importlib
 import os
 import warnings
-from types import ModuleType
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
+
+from numpy.typing import NDArray
 
 from undim.errors import InputError
+from undim.pixels import reference
+from undim.pixels.jobs import Average, Curve, Filter, MotionLimits, Plane, Yuv
+from undim.pixels.samples import Float32, Image
 
 
 class SlowKernelWarning(RuntimeWarning):
     """The native kernel is not there, NumPy stands in."""
 
 
+class Kernel(Protocol):
+    """What `undim.pixels._native` and `undim.pixels.reference` both do; the latter says how."""
+
+    def enhance(
+        self, image: Image, out: Image, curve: Curve, filter: Filter, threads: int
+    ) -> bool: ...
+
+    def box_means(self, samples: NDArray[Any], out: Float32, unit: float, threads: int) -> None: ...
+
+    def brighten_yuv(self, dark: Yuv, bright: Yuv, curve: Curve, threads: int) -> None: ...
+
+    def average_planes(
+        self,
+        frame: Sequence[Plane],
+        depth: int,
+        before: Average,
+        after: Average,
+        limits: MotionLimits,
+        threads: int,
+    ) -> None: ...
+
+
 @functools.cache
-def native_kernel() -> ModuleType | None:
-    """Return `undim.pixels._native`, or None (after one warning) where it was not built."""
+def kernel() -> Kernel:
+    """The native kernel, or its reference (after one warning) where it was not built."""
     try:
-        return importlib.import_module("undim.pixels._native")
+        return cast(Kernel, importlib.import_module("undim.pixels._native"))
     except ImportError as error:
         warnings.warn(
             f"undim's native kernel is not available ({error}); the slower NumPy code is used. "
@@ -32,7 +61,7 @@ def native_kernel() -> ModuleType | None:
             SlowKernelWarning,
             stacklevel=3,
         )
-        return None
+        return reference
 
 
 def thread_count(threads: int | None) -> int:
@@ -42,7 +71,10 @@ def thread_count(threads: int | None) -> int:
         InputError: threads is below 1.
     """
     if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        affinity = getattr(os, "sched_getaffinity", None)
+        return len(affinity(0)) if affinity else os.cpu_count() or 1
     if threads < 1:
-        raise InputError(f"got threads={threads}, expected at least 1; leave it out to use every core")
+        raise InputError(
+            f"got threads={threads}, expected at least 1; leave it out to use every core"
+        )
     return threads

@@ -7,24 +7,28 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.pixels.curve import Image, check_image, to_unit
+from undim.pixels.samples import Image, check_image, to_unit
 
 _PATCH = 18  # pixels, square
 _GRID = 16  # patches along each axis, at most
-_DISTANCES = np.indices((5, 5)).reshape(2, 25).T - 2.0  # of a window's pixels from its middle, down and across
+_DISTANCES = (
+    np.indices((5, 5)).reshape(2, 25).T - 2.0
+)  # of a window's pixels from its middle, down and across
 
 
 def estimate_noise(image: Image) -> float:
-    """Estimate the standard deviation of an image's noise, in units of [0, 1], from its flattest windows.
+    """Estimate the standard deviation of an image's noise, in units of [0, 1], from its flattest
+    windows.
 
-    In patches on a grid, a plane is fitted to each channel in windows of 5 x 5 pixels, wide enough to see noise that
-    demosaicing and JPEG have correlated. Texture only raises the variance that is left, so the tenth percentile q of
-    it is noise, and
+    In patches on a grid, a plane is fitted to each channel in windows of 5 x 5 pixels, wide enough
+    to see noise that demosaicing and JPEG have correlated. Texture only raises the variance that is
+    left, so the tenth percentile q of it is noise, and
 
         sigma = sqrt(q / 0.56)
 
-    for of white noise alone the tenth percentile is 0.56 sigma^2 (chi squared, 22 degrees of freedom, over 25).
-    Windows that are nearly black or white are left out: clipping hides noise. The cost does not grow with the image.
+    for of white noise alone the tenth percentile is 0.56 sigma^2 (chi squared, 22 degrees of
+    freedom, over 25). Windows that are nearly black or white are left out: clipping hides noise.
+    The cost does not grow with the image.
 
     Args:
         image: (H, W, 3) uint8, uint16 or float32 in [0, 1], any strides.
@@ -41,10 +45,12 @@ def estimate_noise(image: Image) -> float:
     windows = x.transpose(0, 2, 4, 1, 3).reshape(-1, 25)
     mean = windows.mean(axis=1)
     windows -= mean[:, None]
-    # Covariances with the place, whose variance is 2. Not by `@`: the threads of the linear algebra behind it spin on
-    # for a while, and would take a core from the kernel that runs next.
+    # Covariances with the place, whose variance is 2. Not by `@`: the threads of the linear algebra
+    # behind it spin on for a while, and would take a core from the kernel that runs next.
     slopes = np.einsum("ij,jk->ik", windows, _DISTANCES) / 25
-    variance = np.einsum("ij,ij->i", windows, windows) / 25 - np.einsum("ij,ij->i", slopes, slopes) / 2
+    variance = (
+        np.einsum("ij,ij->i", windows, windows) / 25 - np.einsum("ij,ij->i", slopes, slopes) / 2
+    )
     bright = min(0.04, _quantile(mean, 0.8))  # in a picture darker than that, its brightest fifth
     usable = variance[(mean >= bright) & (mean > 0.004) & (mean < 0.98)]
     return float(np.sqrt(max(0, _quantile(usable, 0.1)) / 0.56)) if usable.size else 0.0
@@ -53,9 +59,10 @@ def estimate_noise(image: Image) -> float:
 def matched_eps(sigma: float) -> float:
     """The `eps` of a filter that suits noise of standard deviation `sigma`: 0.032 sigma.
 
-    That is the geometric mean of 2.6 sigma^2, which suits the noise, and the null model's constant 4e-4: halfway
-    to a constant is safer than an estimate, and leaves clean pictures alone, which a constant does not. Chosen
-    on photographs darkened in linear light (docs/experiments.md, "The fast denoiser").
+    That is the geometric mean of 2.6 sigma^2, which suits the noise, and the null model's constant
+    4e-4: halfway to a constant is safer than an estimate, and leaves clean pictures alone, which a
+    constant does not. Chosen on photographs darkened in linear light (docs/experiments.md, "The
+    fast denoiser").
     """
     return 0.032 * sigma
 
@@ -69,7 +76,8 @@ def _quantile(values: NDArray[np.float64], share: float) -> float:
 
 
 def _window_places(size: int) -> NDArray[np.intp]:
-    """The rows (or columns) of all windows along an axis: 4 of 5 in each patch of 18, one overlapping the next.
+    """The rows (or columns) of all windows along an axis: 4 of 5 in each patch of 18, one
+    overlapping the next.
 
     The patches lie side by side, or are spread where there are more than enough.
     """

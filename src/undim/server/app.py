@@ -1,7 +1,7 @@
 """The web application: a REST API and the page, the same `Enhancer` behind both.
 
-The API's answers are the bytes that `undim enhance` writes. Pictures stay in memory, are never logged, and no
-address in a request is ever fetched.
+The API's answers are the bytes that `undim enhance` writes. Pictures stay in memory, are never
+logged, and no address in a request is ever fetched.
 """
 
 import io
@@ -79,7 +79,8 @@ def create_app(
 ) -> FastAPI:
     """The application that serves these models, the first one by default.
 
-    token  where set, the API (not the page and the health checks) asks for `Authorization: Bearer TOKEN`
+    token  where set, the API (not the page and the health checks) asks for `Authorization: Bearer
+           TOKEN`
     hosts  names this server is reached by, besides localhost and any IP address; "*" is every name
     """
     limits = limits or Limits()
@@ -123,14 +124,17 @@ def create_app(
     async def curves(request: Request, settings: ModelChoice) -> Response:
         def estimated(data: bytes) -> Response:
             enhancer, file = enhancers[settings.model], io.BytesIO()
-            maps = enhancer.curve_maps(decode(data, max_pixels=limits.pixels, name="the upload").pixels)
+            maps = enhancer.curve_maps(
+                decode(data, max_pixels=limits.pixels, name="the upload").pixels
+            )
             np.save(file, maps, allow_pickle=False)
             headers = {"Undim-Iterations": str(enhancer.info.iterations)}
             return Response(file.getvalue(), headers=headers, media_type="application/x-npy")
 
         return await work(request, estimated)
 
-    # FastAPI reads a handler's parameters from its annotations; here the models on offer are part of them.
+    # FastAPI reads a handler's parameters from its annotations; here the models on offer are part
+    # of them.
     enhance.__annotations__["settings"] = Annotated[for_models(Settings, enhancers), Query()]
     curves.__annotations__["settings"] = Annotated[for_models(ModelChoice, enhancers), Query()]
     binary = {"schema": {"type": "string", "format": "binary"}}
@@ -139,7 +143,9 @@ def create_app(
         summary="The picture, enhanced, with its metadata",
         openapi_extra=PICTURE_BODY,
         response_class=Response,
-        responses=guarded | WORKING | {200: {"content": dict.fromkeys(MEDIA_TYPES.values(), binary)}},
+        responses=guarded
+        | WORKING
+        | {200: {"content": dict.fromkeys(MEDIA_TYPES.values(), binary)}},
         dependencies=guard,
     )(enhance)
     app.post(
@@ -151,7 +157,12 @@ def create_app(
         dependencies=guard,
     )(curves)
 
-    @app.get("/models", summary="The models on offer, the default one first", responses=guarded, dependencies=guard)
+    @app.get(
+        "/models",
+        summary="The models on offer, the default one first",
+        responses=guarded,
+        dependencies=guard,
+    )
     async def models() -> list[dict[str, Any]]:
         return [{"name": name, **_described(enhancer)} for name, enhancer in enhancers.items()]
 
@@ -176,7 +187,9 @@ def create_app(
         dependencies=guard,
     )
     async def metrics() -> Response:
-        return Response(telemetry.exposition(workers.taken, workers.uploaded), media_type=MEDIA_TYPE)
+        return Response(
+            telemetry.exposition(workers.taken, workers.uploaded), media_type=MEDIA_TYPE
+        )
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:

@@ -1,4 +1,6 @@
-"""From the body of a request to the bytes of one picture, in memory only: uploads never touch the disk."""
+"""From the body of a request to the bytes of one picture, in memory only: uploads never touch the
+disk.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,21 @@ async def read_picture(request: Request, limits: Limits, grow: Callable[[int], N
     """
     body = await _read(request, limits, grow)
     kind, options = parse_options_header(request.headers.get("content-type"))
-    picture = _one_file(body, options.get(b"boundary", b"")) if kind == b"multipart/form-data" else body
+    picture = (
+        _one_file(body, options.get(b"boundary", b"")) if kind == b"multipart/form-data" else body
+    )
     if not picture:
-        raise Problem("invalid-request", "the picture is empty; send its bytes as the body or as a form's one file")
+        raise Problem(
+            "invalid-request",
+            "the picture is empty; send its bytes as the body or as a form's one file",
+        )
     return picture
 
 
 async def _read(request: Request, limits: Limits, grow: Callable[[int], None]) -> bytes:
-    too_large = Problem("body-too-large", f"the upload is larger than the {limits.body_bytes} bytes allowed here")
+    too_large = Problem(
+        "body-too-large", f"the upload is larger than the {limits.body_bytes} bytes allowed here"
+    )
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limits.body_bytes:
         raise too_large
@@ -48,13 +57,18 @@ async def _read(request: Request, limits: Limits, grow: Callable[[int], None]) -
 
 
 def _one_file(body: bytes, boundary: bytes) -> bytes:
-    """The content of the single part of a multipart form (RFC 7578); its name and headers do not matter."""
+    """The content of the single part of a multipart form (RFC 7578); its name and headers do not
+    matter.
+    """
     parts: list[list[bytes]] = []
     ended = False
 
     def begin() -> None:
         if parts:  # now and not at the end: a million parts would keep the server from all else
-            raise Problem("invalid-request", "the form has more than one part; expected one file, as in -F file=@a.jpg")
+            raise Problem(
+                "invalid-request",
+                "the form has more than one part; expected one file, as in -F file=@a.jpg",
+            )
         parts.append([])
 
     def end() -> None:
@@ -75,5 +89,7 @@ def _one_file(body: bytes, boundary: bytes) -> bytes:
     except FormParserError as error:
         raise Problem("invalid-request", f"the multipart form cannot be read: {error}") from error
     if not (parts and ended):
-        raise Problem("invalid-request", "the form holds no whole file; expected one, as in -F file=@a.jpg")
+        raise Problem(
+            "invalid-request", "the form holds no whole file; expected one, as in -F file=@a.jpg"
+        )
     return b"".join(parts[0])

@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Limits:
-    """Each bound has its own answer (see `undim.server.problems`). They bound the memory of the server:
-    `(concurrency + queue) * body_bytes` for uploads, for work about `concurrency * pixels` times 14 bytes (28 where
-    WebP is written, 48 for AVIF) and 0.4 GB for each call with `denoise=learned`, and for answers that are read
-    slowly `connections` times their size."""
+    """Each bound has its own answer (see `undim.server.problems`). They bound the memory of the
+    server: `(concurrency + queue) * body_bytes` for uploads, for work about `concurrency * pixels`
+    times 14 bytes (28 where WebP is written, 48 for AVIF) and 0.4 GB for each call with
+    `denoise=learned`, and for answers that are read slowly `connections` times their size.
+    """
 
     body_bytes: int = 64_000_000
     pixels: int = 64_000_000
@@ -37,9 +38,9 @@ class Limits:
 class Workers:
     """A few threads and a short queue before them; who finds it full is turned away at once.
 
-    A request holds one of `concurrency + queue` places from the end of its upload until its answer, so that
-    waiting requests cannot pile up and slow uploads keep nobody out. All uploads together may hold as many
-    bytes as the largest ones in every place.
+    A request holds one of `concurrency + queue` places from the end of its upload until its answer,
+    so that waiting requests cannot pile up and slow uploads keep nobody out. All uploads together
+    may hold as many bytes as the largest ones in every place.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -47,11 +48,14 @@ class Workers:
         self.places = limits.concurrency + limits.queue
         self.taken = 0
         self.uploaded = 0
-        self._threads = [ThreadPoolExecutor(1, thread_name_prefix="undim") for _ in range(limits.concurrency)]
+        self._threads = [
+            ThreadPoolExecutor(1, thread_name_prefix="undim") for _ in range(limits.concurrency)
+        ]
         for thread in self._threads:
             thread.submit(int)  # starts it, so that no request finds that no thread can be started
-        # The thread that worked last is taken first: its share of the memory is warm. One executor of several threads
-        # would take them in turn, which costs a client by itself a sixth of the throughput.
+        # The thread that worked last is taken first: its share of the memory is warm. One executor
+        # of several threads would take them in turn, which costs a client by itself a sixth of the
+        # throughput.
         self._idle = list(self._threads)
         self._turn = asyncio.Semaphore(limits.concurrency)  # who waits longest is next
 
@@ -66,7 +70,9 @@ class Workers:
 
     @contextmanager
     def upload(self) -> Iterator[Callable[[int], None]]:
-        """A function that is told of each piece of an upload, which counts as held until the block ends."""
+        """A function that is told of each piece of an upload, which counts as held until the block
+        ends.
+        """
         self._refuse_if_full()  # before anything is read; the place itself is taken after that
         size = 0
 
@@ -89,19 +95,24 @@ class Workers:
     async def run(self, request: Request, function: Callable[[bytes], T], upload: bytes) -> T:
         """`function(upload)` from a worker thread, if the client of `request` stays to hear it.
 
-        Where the client leaves or the time is up, a call that has not begun is taken back; one that runs
-        already cannot be stopped and keeps its thread, but no longer its place.
+        Where the client leaves or the time is up, a call that has not begun is taken back; one that
+        runs already cannot be stopped and keeps its thread, but no longer its place.
         """
         work = asyncio.create_task(self._call(function, upload))
         gone = asyncio.create_task(_disconnection(request))
         try:
             either: set[asyncio.Future[Any]] = {work, gone}
-            await asyncio.wait(either, timeout=self.limits.work_seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                either, timeout=self.limits.work_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
             if work.done():
                 return work.result()
             if gone.done():
                 raise ClientDisconnect
-            raise Problem("work-timeout", f"no result within {self.limits.work_seconds:g} s; send a smaller picture")
+            raise Problem(
+                "work-timeout",
+                f"no result within {self.limits.work_seconds:g} s; send a smaller picture",
+            )
         finally:
             gone.cancel()
             work.cancel()
@@ -126,7 +137,9 @@ class Workers:
                 result.exception()  # is seen here, should nobody wait for it any more
 
         result.add_done_callback(done)
-        await asyncio.wait([result])  # which never cancels it: a thread that works is not idle, whoever left
+        await asyncio.wait(
+            [result]
+        )  # which never cancels it: a thread that works is not idle, whoever left
         return result.result()
 
     def close(self) -> None:

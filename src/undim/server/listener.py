@@ -1,7 +1,7 @@
 """The sockets: uvicorn, with deadlines for clients that dawdle.
 
-uvicorn itself waits for ever for the headers of a request, for the rest of an upload that was refused and for
-a reader that does not read.
+uvicorn itself waits for ever for the headers of a request, for the rest of an upload that was
+refused and for a reader that does not read.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ _FULL = (
 )
 
 
-def server(app: FastAPI, limits: Limits, *, host: str = "127.0.0.1", port: int = 8000) -> uvicorn.Server:
+def server(
+    app: FastAPI, limits: Limits, *, host: str = "127.0.0.1", port: int = 8000
+) -> uvicorn.Server:
     """A server that is ready to `run()`. No access log: an address or a query is nobody's business."""
 
     class Connection(H11Protocol):
-        """Closes a connection that neither works on a request nor got anywhere for `header_seconds`."""
+        """Closes a connection that neither works on a request nor got anywhere for
+        `header_seconds`.
+        """
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)

@@ -28,7 +28,9 @@ KINDS: dict[str, tuple[int, str]] = {
 
 
 class Problem(Exception):  # noqa: N818 (RFC 9457 calls it so)
-    """A request that is refused: `Problem("queue-full", "18 places are taken; try again in a second")`."""
+    """A request that is refused: `Problem("queue-full", "18 places are taken; try again in a
+    second")`.
+    """
 
     def __init__(self, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)

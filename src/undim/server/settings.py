@@ -1,4 +1,6 @@
-"""The query of a request: how a picture is to be enhanced. An unknown key is an error, never ignored."""
+"""The query of a request: how a picture is to be enhanced. An unknown key is an error, never
+ignored.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-Denoise = Literal["auto", "off", "learned"] | Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Denoise = (
+    Literal["auto", "off", "learned"] | Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+)
 
 
 class ModelChoice(BaseModel):
@@ -21,17 +25,27 @@ class ModelChoice(BaseModel):
 class Settings(ModelChoice):
     """How a picture is enhanced and written."""
 
-    denoise: Annotated[Denoise, Field(description="noise filtered away before the curve amplifies it")] = "auto"
+    denoise: Annotated[
+        Denoise, Field(description="noise filtered away before the curve amplifies it")
+    ] = "auto"
     strength: Annotated[
         float,
-        Field(ge=0, le=1.5, allow_inf_nan=False, description="0 gives the input back, 1 is the model's own"),
+        Field(
+            ge=0,
+            le=1.5,
+            allow_inf_nan=False,
+            description="0 gives the input back, 1 is the model's own",
+        ),
     ] = 1.0
     format: Annotated[
         Literal["jpg", "png", "webp", "tif", "avif", "bmp", "heic"] | None,
         Field(description="default: the format of the upload"),
     ] = None
     quality: Annotated[
-        int | None, Field(ge=1, le=100, description="of JPEG, WebP, AVIF and HEIC; default: that of the upload")
+        int | None,
+        Field(
+            ge=1, le=100, description="of JPEG, WebP, AVIF and HEIC; default: that of the upload"
+        ),
     ] = None
 
 

@@ -36,7 +36,9 @@ HEADERS = {
 
 
 class Shield:
-    """ASGI middleware: refuses foreign hosts and sites, adds the headers, turns faults into answers, counts them."""
+    """ASGI middleware: refuses foreign hosts and sites, adds the headers, turns faults into
+    answers, counts them.
+    """
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str], telemetry: Telemetry) -> None:
         self.app = app
@@ -49,7 +51,10 @@ class Shield:
             return
         begin, status = time.perf_counter(), 0
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # the same answer; uvicorn, which sees the HEAD, leaves the body out
+            scope = {
+                **scope,
+                "method": "GET",
+            }  # the same answer; uvicorn, which sees the HEAD, leaves the body out
 
         async def send_shielded(message: Message) -> None:
             nonlocal status
@@ -77,18 +82,26 @@ class Shield:
 def refuse_foreign(method: str, headers: Headers, hosts: Collection[str]) -> None:
     """Keeps other sites' pages, open in the user's own browser, from using a server on loopback.
 
-    DNS rebinding: the foreign page's own name points here, so a `Host` that is a name must be known; an
-    address cannot be rebound. Cross-site posts: the browser says whose page it posts for in `Sec-Fetch-Site`
-    or `Origin`.
+    DNS rebinding: the foreign page's own name points here, so a `Host` that is a name must be
+    known; an address cannot be rebound. Cross-site posts: the browser says whose page it posts for
+    in `Sec-Fetch-Site` or `Origin`.
     """
     host = headers.get("host", "")
     if "*" not in hosts and not _is_address_or_known(host, hosts):
-        raise Problem("wrong-host", f"no host {host!r} here; start the server with --allow-host for each of its names")
+        raise Problem(
+            "wrong-host",
+            f"no host {host!r} here; start the server with --allow-host for each of its names",
+        )
     if method == "GET":
         return
     site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
-    if site not in ("same-origin", "none") or (origin is not None and origin.partition("://")[2] != host):
-        raise Problem("cross-site", "a page of another site may not use this server; open the server's own page")
+    if site not in ("same-origin", "none") or (
+        origin is not None and origin.partition("://")[2] != host
+    ):
+        raise Problem(
+            "cross-site",
+            "a page of another site may not use this server; open the server's own page",
+        )
 
 
 def _is_address_or_known(host: str, hosts: Collection[str]) -> bool:
@@ -111,6 +124,10 @@ class BearerToken(HTTPBearer):
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]  # nobody reads the credentials
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(sent.encode(), self.token.encode()):
-            detail = "send `Authorization: Bearer TOKEN` with the token that the server was started with"
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            sent.encode(), self.token.encode()
+        ):
+            detail = (
+                "send `Authorization: Bearer TOKEN` with the token that the server was started with"
+            )
             raise Problem("unauthorized", detail, {"WWW-Authenticate": "Bearer"})

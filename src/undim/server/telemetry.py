@@ -11,7 +11,9 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Telemetry:
-    """Counts answers by route and status, and how long they took. Used from the event loop only: no locks."""
+    """Counts answers by route and status, and how long they took. Used from the event loop only: no
+    locks.
+    """
 
     def __init__(self) -> None:
         self._answers: Counter[tuple[str, int]] = Counter()

@@ -1,1 +1,3 @@
-"""The training wing: PyTorch models, losses, data, one loop, checkpoints and export (extra `[train]`)."""
+"""The training wing: PyTorch models, losses, data, one loop, checkpoints and export (extra
+`[train]`).
+"""

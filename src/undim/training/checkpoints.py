@@ -1,7 +1,8 @@
 """Model files and training states as safetensors: tensors and text, nothing that can run code.
 
-A model file `M.safetensors` holds the weights and, as metadata, everything that the ONNX file says of itself.  A
-checkpoint holds the weights, the optimiser's state, the epoch and the recipe.  Both are written whole or not at all.
+A model file `M.safetensors` holds the weights and, as metadata, everything that the ONNX file says
+of itself.  A checkpoint holds the weights, the optimiser's state, the epoch and the recipe.  Both
+are written whole or not at all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from undim.training.nets import MODELS, count_parameters
 
 
 def save_model(model: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> None:
-    """Write weights and metadata; `metadata` must hold what rebuilds the net: model, iterations, width."""
+    """Write weights and metadata; `metadata` must hold what rebuilds the net: model, iterations,
+    width.
+    """
     _save(model.state_dict(), Path(path), metadata)
 
 
@@ -30,10 +33,14 @@ def load_model(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
     """Rebuild a net from a model file, in evaluation mode; returns it with the file's metadata."""
     tensors, metadata = _load(Path(path), ModelError)
     try:
-        model = MODELS[metadata["model"]](iterations=int(metadata["iterations"]), width=int(metadata["width"]))
+        model = MODELS[metadata["model"]](
+            iterations=int(metadata["iterations"]), width=int(metadata["width"])
+        )
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{path} is no undim model ({error}); expected one that `undim train` wrote") from error
+        raise ModelError(
+            f"{path} is no undim model ({error}); expected one that `undim train` wrote"
+        ) from error
     return model.eval(), metadata
 
 
@@ -47,7 +54,9 @@ def save_checkpoint(
     _save(tensors, path, metadata)
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, str]:
+def load_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, str]:
     """Fill model and optimiser in place; returns the checkpoint's metadata."""
     tensors, metadata = _load(path, TrainingError)
     state: dict[int, dict[str, Tensor]] = {}
@@ -57,7 +66,9 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
             index, key = rest.split(".")
             state.setdefault(int(index), {})[key] = value
     try:
-        weights = {n.removeprefix("model."): v for n, v in tensors.items() if n.startswith("model.")}
+        weights = {
+            n.removeprefix("model."): v for n, v in tensors.items() if n.startswith("model.")
+        }
         model.load_state_dict(weights)
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     except (RuntimeError, ValueError) as error:
@@ -66,11 +77,12 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 
 def import_released(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
-    """Read the weights that the Zero-DCE authors released (`.pth`), for DCE-Net and DCE-Net++ alike.
+    """Read the weights that the Zero-DCE authors released (`.pth`), for DCE-Net and DCE-Net++
+    alike.
 
-    The net is recognised by its keys. The authors store `-a`; tanh is odd, so negating the last layer gives the
-    paper's sign. Read with `weights_only=True`: no code in the file can run. Returns the net and its metadata,
-    which carries the authors' licence.
+    The net is recognised by its keys. The authors store `-a`; tanh is odd, so negating the last
+    layer gives the paper's sign. Read with `weights_only=True`: no code in the file can run.
+    Returns the net and its metadata, which carries the authors' licence.
     """
     path = Path(path)
     expected = "expected a Zero-DCE or Zero-DCE++ state dict as its authors released it"
@@ -81,9 +93,15 @@ def import_released(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes make the unpickler raise nearly anything
-        raise ModelError(f"{path} cannot be read safely ({type(error).__name__}); {expected}") from error
-    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
-        raise ModelError(f"{path} holds a {type(state).__name__} that is no table of tensors; {expected}")
+        raise ModelError(
+            f"{path} cannot be read safely ({type(error).__name__}); {expected}"
+        ) from error
+    if not isinstance(state, dict) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()
+    ):
+        raise ModelError(
+            f"{path} holds a {type(state).__name__} that is no table of tensors; {expected}"
+        )
     state = {key.removeprefix("module."): value.float() for key, value in state.items()}
     found = next((item for item in _RELEASED.items() if item[1][1].keys() == state.keys()), None)
     if found is None:
@@ -93,7 +111,9 @@ def import_released(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
     try:
         model.load_state_dict({keys[key]: value for key, value in state.items()})
     except RuntimeError as error:
-        raise ModelError(f"{path} has the right keys but other shapes: {error}; {expected}") from error
+        raise ModelError(
+            f"{path} has the right keys but other shapes: {error}; {expected}"
+        ) from error
     last = [module for module in model.modules() if isinstance(module, nn.Conv2d)][-1]
     with torch.no_grad():
         for parameter in last.parameters():
@@ -130,11 +150,15 @@ _RELEASED = {  # name of the imported model -> its architecture here, and its ke
 
 
 def _save(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    data = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=dict(metadata))
+    data = save(
+        {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata=dict(metadata)
+    )
     write_atomically(path, data, overwrite=True)
 
 
-def _load(path: Path, failure: type[ModelError | TrainingError]) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _load(
+    path: Path, failure: type[ModelError | TrainingError]
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

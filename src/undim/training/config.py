@@ -1,7 +1,8 @@
 """A recipe: everything that decides a training run, in one flat TOML file.
 
-The key `trainer` says which training it is for (`undim.training.objectives`). Unknown keys and values out of range are
-errors that name the right ones; `--set key=value` changes single keys (`--set losses.exposure_released.weight=5`).
+The key `trainer` says which training it is for (`undim.training.objectives`). Unknown keys and
+values out of range are errors that name the right ones; `--set key=value` changes single keys
+(`--set losses.exposure_released.weight=5`).
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class RecipeHead:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(RecipeHead):
-    """One run.  Pictures are counted in the numeric order of their file names; slices are Python's `start:stop`."""
+    """One run.  Pictures are counted in the numeric order of their file names; slices are Python's
+    `start:stop`.
+    """
 
     trainer: str = "zero-reference"
     # model
@@ -57,12 +60,16 @@ class Recipe(RecipeHead):
     folder: str = "."  # below --data; LOL keeps its dark pictures in low/
     train: str = ":"
     validation: str = "0:0"
-    test: str = ""  # where the expected numbers are measured: "eval15" or a slice of the paired data
+    test: str = (
+        ""  # where the expected numbers are measured: "eval15" or a slice of the paired data
+    )
     image_size: int = 256  # side of the square that every picture is resized to
     crop: int = 0  # side of a random crop of that square; 0 takes all of it
     flip: bool = False
     rotate: bool = False
-    exposure_jitter: float = 0.0  # stops: a picture is multiplied by 2^u, u uniform in [-jitter, jitter]
+    exposure_jitter: float = (
+        0.0  # stops: a picture is multiplied by 2^u, u uniform in [-jitter, jitter]
+    )
     # losses: name -> weight, or {weight = w, ...} with arguments of the formula
     losses: Losses = field(default_factory=dict)
     # optimisation (Adam)
@@ -80,9 +87,16 @@ class Recipe(RecipeHead):
         one_of("model", self.model, MODELS)
         one_of("initialisation", self.initialisation, INITIALISATIONS)
         one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
-        at_least(1, **{key: getattr(self, key) for key in ("iterations", "width", "epochs", "batch")})
+        at_least(
+            1, **{key: getattr(self, key) for key in ("iterations", "width", "epochs", "batch")}
+        )
         at_least(0, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
-        at_least(0, gradient_clip=self.gradient_clip, exposure_jitter=self.exposure_jitter, crop=self.crop)
+        at_least(
+            0,
+            gradient_clip=self.gradient_clip,
+            exposure_jitter=self.exposure_jitter,
+            crop=self.crop,
+        )
         at_least(0, seed=self.seed)
         if self.crop > self.image_size:
             raise ConfigError(f"crop = {self.crop} is larger than image_size = {self.image_size}")
@@ -90,38 +104,58 @@ class Recipe(RecipeHead):
         for key in ("train", "validation"):
             parse_slice(key, getattr(self, key))
         if not self.losses:
-            raise ConfigError(f"recipe {self.name!r} names no losses; there are: {', '.join(LOSSES)}")
+            raise ConfigError(
+                f"recipe {self.name!r} names no losses; there are: {', '.join(LOSSES)}"
+            )
         for name, options in self.losses.items():
             one_of("losses", name, LOSSES)
-            kinds = {k: v for k, v in typing.get_type_hints(LOSSES[name]).items() if v in (int, float)}
+            kinds = {
+                k: v for k, v in typing.get_type_hints(LOSSES[name]).items() if v in (int, float)
+            }
             for option, value in options.items():
                 one_of(f"losses.{name}", option, kinds.keys() | {"weight"})
                 if kinds.get(option) is int and type(value) is not int:
-                    raise ConfigError(f"losses.{name}.{option} = {value!r}: expected a whole number")
+                    raise ConfigError(
+                        f"losses.{name}.{option} = {value!r}: expected a whole number"
+                    )
             if "weight" not in options:
-                raise ConfigError(f"losses.{name} has no weight: write {name} = 1.0 or weight = 1.0")
+                raise ConfigError(
+                    f"losses.{name} has no weight: write {name} = 1.0 or weight = 1.0"
+                )
             if options.get("patch", 1) > (self.crop or self.image_size):
-                raise ConfigError(f"losses.{name}.patch = {options['patch']} is larger than the pictures")
+                raise ConfigError(
+                    f"losses.{name}.patch = {options['patch']} is larger than the pictures"
+                )
 
 
 def to_toml(recipe: DataclassInstance) -> str:
     """The whole recipe, defaults included, as TOML that reads back as the same."""
     values = dataclasses.asdict(recipe)
-    tables = {key: values.pop(key) for key, value in dict(values).items() if isinstance(value, dict)}
+    tables = {
+        key: values.pop(key) for key, value in dict(values).items() if isinstance(value, dict)
+    }
     lines = [f"{key} = {_toml(value)}" for key, value in values.items()]
     for key, table in tables.items():
-        lines += ["", f"[{key}]", *(f"{_key(name)} = {_toml(value)}" for name, value in table.items())]
+        lines += [
+            "",
+            f"[{key}]",
+            *(f"{_key(name)} = {_toml(value)}" for name, value in table.items()),
+        ]
     return "\n".join(lines) + "\n"
 
 
 def recipe_sha256(recipe: RecipeHead) -> str:
-    """The checksum of what a run depends on: all of the recipe but the numbers that are expected of it."""
+    """The checksum of what a run depends on: all of the recipe but the numbers that are expected of
+    it.
+    """
     asked = dataclasses.replace(recipe, expected={}) if isinstance(recipe, Recipe) else recipe
     return hashlib.sha256(to_toml(asked).encode()).hexdigest()
 
 
 def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file and apply `key=value` changes, each value written as in TOML (bare words are strings)."""
+    """Read a recipe file and apply `key=value` changes, each value written as in TOML (bare words
+    are strings).
+    """
     return build_from(path, recipe_from, read_values(path, changes))
 
 
@@ -139,7 +173,9 @@ def read_values(path: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]
     return values
 
 
-def build_from(path: str | Path, build: Callable[[Mapping[str, Any]], Kind], values: Mapping[str, Any]) -> Kind:
+def build_from(
+    path: str | Path, build: Callable[[Mapping[str, Any]], Kind], values: Mapping[str, Any]
+) -> Kind:
     """The recipe that `build` makes of a file's values; errors name the file."""
     try:
         return build(values)
@@ -151,7 +187,9 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
     """Build a `Recipe` from parsed TOML."""
     values = dict(values)
     if isinstance(losses := values.get("losses"), Mapping):
-        values["losses"] = {k: dict(v) if isinstance(v, Mapping) else {"weight": v} for k, v in losses.items()}
+        values["losses"] = {
+            k: dict(v) if isinstance(v, Mapping) else {"weight": v} for k, v in losses.items()
+        }
     for table in ("losses", "expected"):
         entries = values.get(table, {})
         for name, entry in entries.items() if isinstance(entries, Mapping) else ():
@@ -162,7 +200,9 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
 
 
 def build(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
-    """Fill a dataclass from parsed TOML: every key known, every value of its type, a list for a tuple."""
+    """Fill a dataclass from parsed TOML: every key known, every value of its type, a list for a
+    tuple.
+    """
     kinds, made = typing.get_type_hints(kind), {}
     for key, value in values.items():
         one_of("key", key, kinds)
@@ -171,24 +211,40 @@ def build(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
             value = float(value)
         elif wanted is tuple and type(value) is list:
             value = _tuple(key, value, typing.get_args(kinds[key]))
-        elif isinstance(wanted, type) and dataclasses.is_dataclass(wanted) and isinstance(value, Mapping):
+        elif (
+            isinstance(wanted, type)
+            and dataclasses.is_dataclass(wanted)
+            and isinstance(value, Mapping)
+        ):
             value = build(wanted, value)
         if type(value) is not wanted:
-            raise ConfigError(f"{key} = {value!r} is a {type(value).__name__}; expected {wanted.__name__}")
+            raise ConfigError(
+                f"{key} = {value!r} is a {type(value).__name__}; expected {wanted.__name__}"
+            )
         made[key] = value
-    needed = [f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING]
+    needed = [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is f.default_factory is dataclasses.MISSING
+    ]
     if missing := [name for name in needed if name not in made]:
         raise ConfigError(f"{', '.join(missing)} missing; a recipe needs {', '.join(needed)}")
     return kind(**made)
 
 
 def _tuple(key: str, values: list[Any], kinds: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A list from TOML as the tuple that a field wants: as many values as it has, or any number of one type."""
+    """A list from TOML as the tuple that a field wants: as many values as it has, or any number of
+    one type.
+    """
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         kinds = (kinds[0],) * len(values)
     allowed = [(int, float) if kind is float else (kind,) for kind in kinds]
-    if len(values) != len(kinds) or any(type(v) not in kind for v, kind in zip(values, allowed, strict=True)):
-        raise ConfigError(f"{key} = {values!r}: expected {len(kinds)} of {', '.join(k.__name__ for k in kinds)}")
+    if len(values) != len(kinds) or any(
+        type(v) not in kind for v, kind in zip(values, allowed, strict=True)
+    ):
+        raise ConfigError(
+            f"{key} = {values!r}: expected {len(kinds)} of {', '.join(k.__name__ for k in kinds)}"
+        )
     return tuple(kind(value) for kind, value in zip(kinds, values, strict=True))
 
 

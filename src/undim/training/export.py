@@ -1,4 +1,6 @@
-"""From a trained net to the ONNX file that ships: written, read back, and compared before it counts."""
+"""From a trained net to the ONNX file that ships: written, read back, and compared before it
+counts.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,15 @@ from undim.images import write_atomically
 from undim.training.config import RecipeHead, recipe_sha256
 from undim.training.nets import count_parameters
 
-# Largest difference between the net and its ONNX file that is accepted, of curve maps in [-1, 1] and samples in [0, 1].
+# Largest difference between the net and its ONNX file that is accepted, of curve maps in [-1, 1]
+# and samples in [0, 1].
 TOLERANCE = 1e-4
 FAINT = 1e-30  # a smaller weight says nothing
 
 
 def model_metadata(recipe: RecipeHead, net: nn.Module, **facts: str) -> dict[str, str]:
-    """What a model file says of itself: where it comes from, and the `facts` that rebuild and use the net.
+    """What a model file says of itself: where it comes from, and the `facts` that rebuild and use
+    the net.
 
     Those of a net that estimates curve maps are model, iterations, width and maps_size
     (`undim.model.runtime.ModelInfo`).
@@ -57,12 +61,15 @@ def export_onnx(
 
     The input `image` has so many planes, and any height and width that are multiples of `multiple`.
 
-    Returns the largest difference between net and file on bright, dark and lamp-lit pictures of three sizes; above
-    `TOLERANCE` no file is left and a ModelError says so.
+    Returns the largest difference between net and file on bright, dark and lamp-lit pictures of
+    three sizes; above `TOLERANCE` no file is left and a ModelError says so.
     """
     model = model.eval()
     example = torch.rand(1, planes, 48, 64, generator=torch.Generator().manual_seed(0))
-    sides = {2: multiple * torch.export.Dim("height", min=1), 3: multiple * torch.export.Dim("width", min=1)}
+    sides = {
+        2: multiple * torch.export.Dim("height", min=1),
+        3: multiple * torch.export.Dim("width", min=1),
+    }
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
@@ -84,14 +91,23 @@ def export_onnx(
     data = proto.SerializeToString()
     difference = _difference(model, data, planes, multiple)
     if not difference <= TOLERANCE:
-        raise ModelError(f"the exported file differs from the net by {difference:.2g}; at most {TOLERANCE} is accepted")
+        raise ModelError(
+            f"the exported file differs from the net by {difference:.2g}; at most {TOLERANCE} is accepted"
+        )
     write_atomically(path, data, overwrite=True)
     return difference
 
 
 def _forget_origin(graph: onnx.GraphProto) -> None:
     """Remove the exporter's notes, which hold stack traces and with them paths of this machine."""
-    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+    for part in (
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.value_info,
+        *graph.initializer,
+    ):
         del part.metadata_props[:]
         part.doc_string = ""
 
@@ -99,13 +115,15 @@ def _forget_origin(graph: onnx.GraphProto) -> None:
 def _flush_faint_weights(graph: onnx.GraphProto) -> None:
     """Set weights below 1e-30 to zero, as units have that weight decay silenced.
 
-    They change no output, but their products are subnormal numbers, which Intel's processors take up to
-    forty times as long to compute with.
+    They change no output, but their products are subnormal numbers, which Intel's processors take
+    up to forty times as long to compute with.
     """
     for tensor in graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)
         if values.dtype == np.float32 and np.any(faint := (values != 0) & (np.abs(values) < FAINT)):
-            flushed = onnx.numpy_helper.from_array(np.where(faint, np.float32(0), values), tensor.name)
+            flushed = onnx.numpy_helper.from_array(
+                np.where(faint, np.float32(0), values), tensor.name
+            )
             tensor.CopyFrom(flushed)
 
 
@@ -118,9 +136,13 @@ def _difference(model: nn.Module, data: bytes, planes: int, multiple: int) -> fl
         ((48, 64), (37, 53), (1, 1)), (1, 0.1, 0.01, 0), (False, True)
     ):
         size = multiple * math.ceil(height / multiple), multiple * math.ceil(width / multiple)
-        image = brightest * torch.rand(1, planes, *size, generator=torch.Generator().manual_seed(height))
+        image = brightest * torch.rand(
+            1, planes, *size, generator=torch.Generator().manual_seed(height)
+        )
         if lit:  # a lamp and its glow in what may be darkness
-            image = torch.maximum(image, torch.linspace(1, -1, size[1]).clamp_min(0).expand_as(image))
+            image = torch.maximum(
+                image, torch.linspace(1, -1, size[1]).clamp_min(0).expand_as(image)
+            )
         (values,) = session.run(None, {"image": image.numpy()})
         differences.append(np.abs(values - model(image).numpy()).max())
     return float(np.max(differences))

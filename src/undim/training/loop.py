@@ -7,8 +7,8 @@ RUN/tensorboard/           the same numbers as events
 RUN/checkpoint.safetensors everything needed to resume, rewritten whole after every epoch
 RUN/model.safetensors      the trained net, and RUN/model.onnx for `undim enhance --model`
 
-Under `torchrun` each process works on its share of every batch, and gradients are averaged over pictures, so that
-the losses are those of a single process.
+Under `torchrun` each process works on its share of every batch, and gradients are averaged over
+pictures, so that the losses are those of a single process.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def train(
 ) -> Path | None:
     """Train the recipe's model on the pictures below `data`.
 
-    A run folder that holds anything is only touched with `resume`, and then must hold the same recipe and data;
-    only the number of epochs may be another.
-    `device` is "auto" (CUDA where there is one), "cpu" or "cuda". Returns the path of the trained model's ONNX
-    file; of several processes only the first writes and returns it.
+    A run folder that holds anything is only touched with `resume`, and then must hold the same
+    recipe and data; only the number of epochs may be another. `device` is "auto" (CUDA where there
+    is one), "cpu" or "cuda". Returns the path of the trained model's ONNX file; of several
+    processes only the first writes and returns it.
     """
     keep_freed_memory()
     with Workers(device) as workers:
@@ -67,7 +67,9 @@ def train(
         model = MODELS[recipe.model](iterations=recipe.iterations, width=recipe.width)
         initialise(model, recipe.initialisation)
         model = model.to(workers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        optimizer = torch.optim.Adam(
+            model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
         checkpoint = run / "checkpoint.safetensors"
         begin = 0
         if resume and checkpoint.exists():
@@ -89,17 +91,27 @@ def train(
                 file=sys.stderr,
             )
         with (
-            Record(run, recipe, list(recipe.losses), sources, begin=begin, enabled=workers.first) as record,
+            Record(
+                run, recipe, list(recipe.losses), sources, begin=begin, enabled=workers.first
+            ) as record,
             _progress(steps * recipe.epochs, steps * begin, shown=workers.first) as bar,
         ):
             for epoch in range(begin, recipe.epochs):
-                torch.manual_seed(recipe.seed + epoch)  # a resumed run draws what an unbroken one would
+                torch.manual_seed(
+                    recipe.seed + epoch
+                )  # a resumed run draws what an unbroken one would
                 model.train()
                 start, total, count = time.monotonic(), torch.zeros(len(recipe.losses)), 0
-                for batch in batches(cache, training, recipe, epoch=epoch, rank=workers.rank, world=workers.size):
-                    terms, pictures, norm = update(batch, terms_of, model, optimizer, recipe, workers)
+                for batch in batches(
+                    cache, training, recipe, epoch=epoch, rank=workers.rank, world=workers.size
+                ):
+                    terms, pictures, norm = update(
+                        batch, terms_of, model, optimizer, recipe, workers
+                    )
                     if not (terms.isfinite().all() and norm.isfinite()):
-                        raise TrainingError(_not_finite(recipe, terms, f"step {bar.n} (epoch {epoch + 1})", batch))
+                        raise TrainingError(
+                            _not_finite(recipe, terms, f"step {bar.n} (epoch {epoch + 1})", batch)
+                        )
                     total, count = total + terms * pictures, count + pictures
                     bar.update()
                 record.write(epoch + 1, "train", total / count, time.monotonic() - start)
@@ -110,11 +122,19 @@ def train(
                     terms = _validate(cache, validation, recipe, terms_of, workers)
                     record.write(epoch + 1, "val", terms, time.monotonic() - start)
                 if workers.first:
-                    state = {"epoch": str(epoch + 1), "recipe": to_toml(recipe), "fingerprint": cache.fingerprint}
+                    state = {
+                        "epoch": str(epoch + 1),
+                        "recipe": to_toml(recipe),
+                        "fingerprint": cache.fingerprint,
+                    }
                     save_checkpoint(checkpoint, model, optimizer, state)
         if not workers.first:
             return None
-        facts = {"model": recipe.model, "iterations": str(recipe.iterations), "width": str(recipe.width)}
+        facts = {
+            "model": recipe.model,
+            "iterations": str(recipe.iterations),
+            "width": str(recipe.width),
+        }
         metadata = model_metadata(recipe, model, **facts, maps_size=str(recipe.image_size))
         save_model(model, run / "model.safetensors", metadata)
         export_onnx(model.cpu(), run / "model.onnx", metadata)
@@ -124,7 +144,8 @@ def train(
 def objective(model: nn.Module, recipe: Recipe, device: torch.device) -> Objective:
     """The function low (B, 3, H, W) -> the recipe's weighted loss terms, in the recipe's order.
 
-    Convolutions run in bfloat16 where the recipe and the processor allow; curve and losses stay in float32.
+    Convolutions run in bfloat16 where the recipe and the processor allow; curve and losses stay in
+    float32.
     """
     if use_bfloat16(recipe.precision, device):
         cast: Any = torch.autocast(device.type, dtype=torch.bfloat16)
@@ -134,7 +155,8 @@ def objective(model: nn.Module, recipe: Recipe, device: torch.device) -> Objecti
     def terms(low: Tensor) -> Tensor:
         with cast:
             curve_maps = model(low)
-        # plane by plane: a step of the curve reads 3 maps of 24, which lie far apart in channels-last memory
+        # plane by plane: a step of the curve reads 3 maps of 24, which lie far apart in
+        # channels-last memory
         curve_maps = curve_maps.to(torch.float32, memory_format=torch.contiguous_format)
         low = low.contiguous()
         tensors = {
@@ -163,19 +185,32 @@ def _split(recipe: Recipe, pictures: int) -> tuple[Indices, Indices]:
 
 
 def _restore(
-    checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, fingerprint: str
+    checkpoint: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    fingerprint: str,
 ) -> int:
-    """Fill model and optimiser from a checkpoint of this recipe and data; returns the number of epochs done."""
+    """Fill model and optimiser from a checkpoint of this recipe and data; returns the number of
+    epochs done.
+    """
     state = load_checkpoint(checkpoint, model, optimizer)
     before = recipe_from(tomllib.loads(state["recipe"]))
-    words = {"description": recipe.description, "expected": recipe.expected}  # change nothing in a run
+    words = {
+        "description": recipe.description,
+        "expected": recipe.expected,
+    }  # change nothing in a run
     if dataclasses.replace(before, epochs=recipe.epochs, **words) != recipe:  # type: ignore[arg-type]
-        raise TrainingError(f"{checkpoint} was made by another recipe; only epochs may differ. Start a new run")
+        raise TrainingError(
+            f"{checkpoint} was made by another recipe; only epochs may differ. Start a new run"
+        )
     if state["fingerprint"] != fingerprint:
         raise TrainingError(f"{checkpoint} was made with other pictures; start a new run")
     done = int(state["epoch"])
     if done > recipe.epochs:
-        raise TrainingError(f"{checkpoint} has {done} epochs behind it, more than epochs = {recipe.epochs}")
+        raise TrainingError(
+            f"{checkpoint} has {done} epochs behind it, more than epochs = {recipe.epochs}"
+        )
     return done
 
 
@@ -184,7 +219,14 @@ def _progress(total: int, initial: int, *, shown: bool) -> tqdm[NoReturn]:
     if sys.stderr.isatty():
         return tqdm(total=total, initial=initial, unit="step", disable=not shown)
     line = "{percentage:.0f}%, step {n_fmt} of {total_fmt}, {elapsed} passed, {remaining} left{postfix}\n"
-    return tqdm(total=total, initial=initial, mininterval=30, maxinterval=60, bar_format=line, disable=not shown)
+    return tqdm(
+        total=total,
+        initial=initial,
+        mininterval=30,
+        maxinterval=60,
+        bar_format=line,
+        disable=not shown,
+    )
 
 
 def update(
@@ -195,7 +237,9 @@ def update(
     recipe: Recipe,
     workers: Workers,
 ) -> tuple[Tensor, int, Tensor]:
-    """One update; returns the mean terms, the number of pictures and the gradient's norm, over all processes."""
+    """One update; returns the mean terms, the number of pictures and the gradient's norm, over all
+    processes.
+    """
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     terms = torch.zeros(len(recipe.losses))
@@ -211,7 +255,9 @@ def update(
 
 
 @torch.no_grad()
-def _validate(cache: ImageCache, indices: Indices, recipe: Recipe, terms_of: Objective, workers: Workers) -> Tensor:
+def _validate(
+    cache: ImageCache, indices: Indices, recipe: Recipe, terms_of: Objective, workers: Workers
+) -> Tensor:
     total, count = torch.zeros(len(recipe.losses)), 0
     for batch in batches(cache, indices, recipe, rank=workers.rank, world=workers.size):
         if batch.names:
@@ -222,7 +268,11 @@ def _validate(cache: ImageCache, indices: Indices, recipe: Recipe, terms_of: Obj
 
 def _not_finite(recipe: Recipe, terms: Tensor, step: str, batch: Batch) -> str:
     bad = [name for name, value in zip(recipe.losses, terms, strict=True) if not value.isfinite()]
-    what = f"the loss is not finite ({', '.join(bad)})" if bad else "the loss is finite, but its gradient is not"
+    what = (
+        f"the loss is not finite ({', '.join(bad)})"
+        if bad
+        else "the loss is finite, but its gradient is not"
+    )
     return (
         f"{what} at {step}; pictures: {', '.join(batch.names)}. Look at these pictures, lower learning_rate, set "
         "gradient_clip, or choose a form of the loss whose gradient is finite on grey pictures "

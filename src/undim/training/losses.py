@@ -1,10 +1,11 @@
 """Losses that need no bright reference, each one formula.
 
-Three sources define them differently: the paper (Guo et al., CVPR 2020, sec. 3.3), the code its authors released,
-and the Keras example.  Each form has a name of its own, `<loss>_paper`, `<loss>_released`, `<loss>_keras`; a
-recipe chooses.  Tensors are (B, 3, H, W) images in [0, 1] called `low` and `enhanced`, and (B, C, H, W) curve maps
-in [-1, 1] called `curve_maps`; every function returns the mean over the batch as a scalar without unit.
-Where two sources agree, the form stands under the older name alone (released).
+Three sources define them differently: the paper (Guo et al., CVPR 2020, sec. 3.3), the code its
+authors released, and the Keras example.  Each form has a name of its own, `<loss>_paper`,
+`<loss>_released`, `<loss>_keras`; a
+recipe chooses.  Tensors are (B, 3, H, W) images in [0, 1] called `low` and `enhanced`, and (B, C,
+H, W) curve maps in [-1, 1] called `curve_maps`; every function returns the mean over the batch as a
+scalar without unit. Where two sources agree, the form stands under the older name alone (released).
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from torch.nn.functional import avg_pool2d, conv2d, pad
 
 
 def _regions(image: Tensor, size: int) -> Tensor:
-    """Mean intensity of non-overlapping size x size regions; borders that fill no region are left out."""
+    """Mean intensity of non-overlapping size x size regions; borders that fill no region are left
+    out.
+    """
     return avg_pool2d(image.mean(dim=1, keepdim=True), size)
 
 
 def spatial_consistency_paper(low: Tensor, enhanced: Tensor) -> Tensor:
     """L = 1/K sum_i sum_{j in 4 neighbours of i} (|Y_i - Y_j| - |I_i - I_j|)^2 over 4 x 4 regions (eq. 4).
 
-    Y, I: region means of enhanced and low.  Pairs across the border do not exist, so equal brightening is free.
+    Y, I: region means of enhanced and low.  Pairs across the border do not exist, so equal
+    brightening is free.
     """
     y, i = _regions(enhanced, 4), _regions(low, 4)
     total = torch.zeros((), device=low.device)
@@ -36,10 +40,11 @@ def spatial_consistency_paper(low: Tensor, enhanced: Tensor) -> Tensor:
 
 
 def spatial_consistency_released(low: Tensor, enhanced: Tensor) -> Tensor:
-    """L = 1/K sum_i sum_{j in 4 neighbours} ((Y_i - Y_j) - (I_i - I_j))^2, with zeros beyond the border.
+    """L = 1/K sum_i sum_{j in 4 neighbours} ((Y_i - Y_j) - (I_i - I_j))^2, with zeros beyond the
+    border.
 
-    Deviates from the paper in two ways: differences are signed, and the pooled maps are padded with zeros, so
-    that a uniform brightening is punished at the border.
+    Deviates from the paper in two ways: differences are signed, and the pooled maps are padded with
+    zeros, so that a uniform brightening is punished at the border.
     """
     change = pad(_regions(enhanced, 4) - _regions(low, 4), (1, 1, 1, 1))
     centre = change[:, :, 1:-1, 1:-1]
@@ -53,10 +58,12 @@ def spatial_consistency_released(low: Tensor, enhanced: Tensor) -> Tensor:
 
 
 def spatial_consistency_keras(low: Tensor, enhanced: Tensor) -> Tensor:
-    """L = 1/K sum_i (4 d_i^2 + (d_i - d_left)^2 + (d_i - d_right)^2) / 3 with d = Y - I, zeros beyond the border.
+    """L = 1/K sum_i (4 d_i^2 + (d_i - d_left)^2 + (d_i - d_right)^2) / 3 with d = Y - I, zeros
+    beyond the border.
 
-    What the Keras example computes: its 3 x 3 kernels are laid out in the wrong axis order and become 1 x 3
-    kernels with three outputs.  Vertical neighbours are never compared, and plain brightness change is punished.
+    What the Keras example computes: its 3 x 3 kernels are laid out in the wrong axis order and
+    become 1 x 3 kernels with three outputs.  Vertical neighbours are never compared, and plain
+    brightness change is punished.
     """
     d = pad(_regions(enhanced, 4) - _regions(low, 4), (1, 1))
     centre, left, right = d[..., 1:-1], d[..., :-2], d[..., 2:]
@@ -64,17 +71,23 @@ def spatial_consistency_keras(low: Tensor, enhanced: Tensor) -> Tensor:
 
 
 def exposure_paper(enhanced: Tensor, *, target: float = 0.6, patch: int = 16) -> Tensor:
-    """L = 1/M sum_k |Y_k - E| over patch x patch regions with mean intensity Y_k and target E (eq. 5)."""
+    """L = 1/M sum_k |Y_k - E| over patch x patch regions with mean intensity Y_k and target E (eq.
+    5).
+    """
     return (_regions(enhanced, patch) - target).abs().mean()
 
 
 def exposure_released(enhanced: Tensor, *, target: float = 0.6, patch: int = 16) -> Tensor:
-    """L = 1/M sum_k (Y_k - E)^2: squared where the paper has the absolute value.  The Keras example agrees."""
+    """L = 1/M sum_k (Y_k - E)^2: squared where the paper has the absolute value.  The Keras example
+    agrees.
+    """
     return (_regions(enhanced, patch) - target).square().mean()
 
 
 def color_constancy_paper(enhanced: Tensor) -> Tensor:
-    """L = sum_{(p,q) in {RG, RB, GB}} (J_p - J_q)^2 with the channel means J (eq. 6); smooth on grey images."""
+    """L = sum_{(p,q) in {RG, RB, GB}} (J_p - J_q)^2 with the channel means J (eq. 6); smooth on
+    grey images.
+    """
     red, green, blue = enhanced.mean(dim=(2, 3)).unbind(dim=1)
     return ((red - green).square() + (red - blue).square() + (green - blue).square()).mean()
 
@@ -82,7 +95,8 @@ def color_constancy_paper(enhanced: Tensor) -> Tensor:
 def color_constancy_released(enhanced: Tensor) -> Tensor:
     """L = sqrt(sum_{(p,q)} (J_p - J_q)^4).  The Keras example agrees.
 
-    Deviates from the paper by the root of fourth powers, whose gradient on an exactly grey image is 0/0 = NaN.
+    Deviates from the paper by the root of fourth powers, whose gradient on an exactly grey image is
+    0/0 = NaN.
     """
     red, green, blue = enhanced.mean(dim=(2, 3)).unbind(dim=1)
     fourth = (red - green) ** 4 + (red - blue) ** 4 + (green - blue) ** 4
@@ -107,7 +121,8 @@ def illumination_smoothness_paper(curve_maps: Tensor) -> Tensor:
 def illumination_smoothness_released(curve_maps: Tensor) -> Tensor:
     """L = 2/B (sum dA_y^2 / ((H - 1) W) + sum dA_x^2 / (H (W - 1))).
 
-    Deviates from the paper: squares are summed over all maps but divided by one map's pixels, then doubled.
+    Deviates from the paper: squares are summed over all maps but divided by one map's pixels, then
+    doubled.
     """
     batch, _, height, width = curve_maps.shape
     vertical, horizontal = _squared_steps(curve_maps)
@@ -117,8 +132,9 @@ def illumination_smoothness_released(curve_maps: Tensor) -> Tensor:
 def illumination_smoothness_keras(curve_maps: Tensor) -> Tensor:
     """L = 2/B (sum dA_y^2 / ((W - 1) C) + sum dA_x^2 / (W (C - 1))) with C maps.
 
-    The released formula with its axes (for channels first) read on channels-last arrays, so that it divides by
-    width and map count instead of height and width: about 11 times heavier at 256 x 256 with 24 maps.
+    The released formula with its axes (for channels first) read on channels-last arrays, so that it
+    divides by width and map count instead of height and width: about 11 times heavier at 256 x 256
+    with 24 maps.
     """
     batch, maps, _, width = curve_maps.shape
     vertical, horizontal = _squared_steps(curve_maps)
@@ -126,7 +142,8 @@ def illumination_smoothness_keras(curve_maps: Tensor) -> Tensor:
 
 
 def ssim(low: Tensor, enhanced: Tensor) -> Tensor:
-    """L = 1 - SSIM(low, enhanced), Wang et al. 2004: 11 x 11 Gaussian, sigma 1.5, K1 = 0.01, K2 = 0.03, no padding.
+    """L = 1 - SSIM(low, enhanced), Wang et al. 2004: 11 x 11 Gaussian, sigma 1.5, K1 = 0.01, K2 =
+    0.03, no padding.
 
     Measured against the dark input: it rewards leaving the picture as it is.
     """
@@ -175,10 +192,14 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def loss_terms(losses: Mapping[str, Mapping[str, float]], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weighted terms by name: `weight * loss(...)` with the tensors that each formula asks for by name.
+def loss_terms(
+    losses: Mapping[str, Mapping[str, float]], tensors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Weighted terms by name: `weight * loss(...)` with the tensors that each formula asks for by
+    name.
 
-    losses: name -> {"weight": w, further arguments of the formula}; tensors: "low", "enhanced", "curve_maps" ...
+    losses: name -> {"weight": w, further arguments of the formula}; tensors: "low", "enhanced",
+        "curve_maps" ...
     """
     terms = {}
     for name, options in losses.items():

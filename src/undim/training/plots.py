@@ -1,4 +1,6 @@
-"""Loss curves of a training run, from its `log.csv`: one PNG per loss and an overview. Needs matplotlib."""
+"""Loss curves of a training run, from its `log.csv`: one PNG per loss and an overview. Needs
+matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,14 @@ class Log:
 
 
 def read_log(run: str | Path) -> Log:
-    """Read RUN/log.csv: columns epoch, split ("train" or "val"), loss, one per weighted term, seconds."""
+    """Read RUN/log.csv: columns epoch, split ("train" or "val"), loss, one per weighted term,
+    seconds.
+    """
     path = Path(run) / "log.csv"
     if not path.is_file():
-        raise DataError(f"{path} does not exist; expected the folder of a run that `undim train` has begun")
+        raise DataError(
+            f"{path} does not exist; expected the folder of a run that `undim train` has begun"
+        )
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         losses = tuple(name for name in reader.fieldnames or () if name not in _NOT_LOSSES)
@@ -39,18 +45,24 @@ def read_log(run: str | Path) -> Log:
         try:
             for row in reader:
                 for name in losses:
-                    curves[name].setdefault(row["split"], []).append((int(row["epoch"]), float(row[name])))
+                    curves[name].setdefault(row["split"], []).append(
+                        (int(row["epoch"]), float(row[name]))
+                    )
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}, line {reader.line_num}: not a row of a training log ({error})") from error
+            raise DataError(
+                f"{path}, line {reader.line_num}: not a row of a training log ({error})"
+            ) from error
     if not losses or not curves[losses[0]]:
         raise DataError(f"{path} holds no epoch yet; plot the run after its first")
     return Log(losses, curves)
 
 
 def plot_losses(run: str | Path, output: str | Path | None = None) -> list[Path]:
-    """Write one PNG per loss, training and validation over epochs, and `losses.png` with all of them.
+    """Write one PNG per loss, training and validation over epochs, and `losses.png` with all of
+    them.
 
-    The files go to `output`, by default RUN/plots. Needs the extra `train`; raises MissingExtraError without.
+    The files go to `output`, by default RUN/plots. Needs the extra `train`; raises
+    MissingExtraError without.
     """
     log = read_log(run)
     folder = Path(output) if output is not None else Path(run) / "plots"
@@ -81,7 +93,9 @@ def _draw(axes: Axes, name: str, curves: dict[str, list[tuple[int, float]]]) -> 
     for split, points in curves.items():
         label, colour = _SPLITS.get(split, (split, "#777777"))
         epochs, values = zip(*points, strict=True)
-        axes.plot(epochs, values, color=colour, label=f"{label}, last {values[-1]:.4g}", linewidth=1.8)
+        axes.plot(
+            epochs, values, color=colour, label=f"{label}, last {values[-1]:.4g}", linewidth=1.8
+        )
         if len(points) == 1:
             axes.plot(epochs, values, "o", color=colour)
     axes.set_title(name.replace("_", " "), loc="left", fontsize=11)

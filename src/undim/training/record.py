@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """Writes the run folder's log; a run that resumes after epoch `begin` has later rows cut off first.
+    """Writes the run folder's log; a run that resumes after epoch `begin` has later rows cut off
+    first.
 
     Of several processes only one is `enabled` to write.
     """
@@ -37,7 +38,9 @@ class Record:
         begin: int = 0,
         enabled: bool = True,
     ) -> None:
-        """terms: the names of the weighted losses; sources: what environment.json says of data and device."""
+        """terms: the names of the weighted losses; sources: what environment.json says of data and
+        device.
+        """
         self.terms = list(terms)
         self.enabled = enabled
         if not enabled:
@@ -72,7 +75,9 @@ class Record:
         if not self.enabled:
             return
         values = [float(terms.sum()), *terms.tolist()]
-        self.file.write(_csv([[str(epoch), split, *(f"{v:.7g}" for v in values), f"{seconds:.2f}"]]))
+        self.file.write(
+            _csv([[str(epoch), split, *(f"{v:.7g}" for v in values), f"{seconds:.2f}"]])
+        )
         self.file.flush()
         for name, value in zip(["loss", *self.terms], values, strict=True):
             self.board.add_scalar(f"{name}/{split}", value, epoch)

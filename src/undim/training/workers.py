@@ -24,14 +24,19 @@ class Workers:
         if name not in ("cpu", "cuda"):
             raise DeviceError(f"device {device!r}: expected auto, cpu or cuda")
         if name == "cuda" and not torch.cuda.is_available():
-            raise DeviceError("device cuda was asked for, but PyTorch sees no CUDA device; use --device cpu")
-        self.device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else "cpu")
+            raise DeviceError(
+                "device cuda was asked for, but PyTorch sees no CUDA device; use --device cpu"
+            )
+        self.device = torch.device(
+            f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else "cpu"
+        )
         self.first = self.rank == 0
 
     def __enter__(self) -> Workers:
         if self.size > 1:
-            # What torch.optim imports at the first step takes the group of that moment as default arguments: imported
-            # after it, they keep it and its threads past destroy_process_group, and Python may abort as it ends.
+            # What torch.optim imports at the first step takes the group of that moment as default
+            # arguments: imported after it, they keep it and its threads past destroy_process_group,
+            # and Python may abort as it ends.
             importlib.import_module("torch._dynamo")
             dist.init_process_group("gloo" if self.device.type == "cpu" else "nccl")
         return self
@@ -45,10 +50,16 @@ class Workers:
         return torch.from_numpy(batch.low).permute(0, 3, 1, 2).to(self.device)
 
     def average(self, terms: Tensor, pictures: int, gradients: list[Tensor]) -> tuple[Tensor, int]:
-        """Mean over all processes' pictures, of the terms (returned) and of the gradients (in place)."""
+        """Mean over all processes' pictures, of the terms (returned) and of the gradients (in
+        place).
+        """
         if self.size == 1:
             return terms, pictures
-        parts = [terms.to(self.device), torch.ones(1, device=self.device), *(g.flatten() for g in gradients)]
+        parts = [
+            terms.to(self.device),
+            torch.ones(1, device=self.device),
+            *(g.flatten() for g in gradients),
+        ]
         sums = torch.cat(parts) * pictures
         dist.all_reduce(sums)
         count = len(terms)
@@ -61,18 +72,23 @@ class Workers:
 
 
 def check_one_processor(name: str, device: str) -> None:
-    """Raise DeviceError or TrainingError where a recipe for one process on the processor is told otherwise."""
+    """Raise DeviceError or TrainingError where a recipe for one process on the processor is told
+    otherwise.
+    """
     if device == "cuda":
         raise DeviceError(f"{name} trains on the processor; leave --device away")
     if (size := int(os.environ.get("WORLD_SIZE", 1))) > 1:
-        raise TrainingError(f"{name} trains in one process, and WORLD_SIZE is {size}; start it without torchrun")
+        raise TrainingError(
+            f"{name} trains in one process, and WORLD_SIZE is {size}; start it without torchrun"
+        )
 
 
 def keep_freed_memory() -> None:
     """Tell glibc to keep freed memory rather than hand it back to the system.
 
-    Each step frees and takes again the same large activations; getting them from the system costs a page fault
-    for every 4 KiB, nearly half of the time of a step at batch 16.  Other C libraries are left as they are.
+    Each step frees and takes again the same large activations; getting them from the system costs a
+    page fault for every 4 KiB, nearly half of the time of a step at batch 16.  Other C libraries
+    are left as they are.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -82,7 +98,9 @@ def keep_freed_memory() -> None:
 
 
 def use_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether convolutions run in bfloat16: when told, or by `auto` where the hardware multiplies in it."""
+    """Whether convolutions run in bfloat16: when told, or by `auto` where the hardware multiplies
+    in it.
+    """
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":

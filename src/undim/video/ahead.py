@@ -1,4 +1,6 @@
-"""Stages of a pipeline that overlap, each in a thread of its own, and a way to stop them between two frames."""
+"""Stages of a pipeline that overlap, each in a thread of its own, and a way to stop them between
+two frames.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,12 @@ T = TypeVar("T")
 
 
 def ahead(items: Iterable[T], depth: int) -> Generator[T]:
-    """The same items in the same order, computed in a thread up to `depth` ahead of whoever takes them.
+    """The same items in the same order, computed in a thread up to `depth` ahead of whoever takes
+    them.
 
-    An exception comes out where its item would have; `close` ends the thread at its next item. NumPy, ONNX Runtime,
-    the native kernel and FFmpeg release the interpreter lock, so that stages overlap.
+    An exception comes out where its item would have; `close` ends the thread at its next item.
+    NumPy, ONNX Runtime, the native kernel and FFmpeg release the interpreter lock, so that stages
+    overlap.
     """
     waiting: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(depth)
     stopped = threading.Event()
@@ -44,7 +48,9 @@ def ahead(items: Iterable[T], depth: int) -> Generator[T]:
     def take() -> tuple[T] | BaseException | None:
         while True:
             try:
-                return waiting.get(timeout=0.5)  # without a timeout Windows would not let Ctrl-C through
+                return waiting.get(
+                    timeout=0.5
+                )  # without a timeout Windows would not let Ctrl-C through
             except queue.Empty:
                 continue
 
@@ -61,12 +67,15 @@ def ahead(items: Iterable[T], depth: int) -> Generator[T]:
 
 
 def stoppable(
-    work: Callable[[], object], stop: Callable[[], object], tick: Callable[[], object] = lambda: None
+    work: Callable[[], object],
+    stop: Callable[[], object],
+    tick: Callable[[], object] = lambda: None,
 ) -> bool:
-    """Do the work, and call `tick` five times a second; on Ctrl-C call `stop`, and wait for the work to end.
+    """Do the work, and call `tick` five times a second; on Ctrl-C call `stop`, and wait for the
+    work to end.
 
-    The work is in another thread, so that Ctrl-C never tears a frame or loses a packet. Returns whether there was a
-    Ctrl-C; an exception of the work comes out of here.
+    The work is in another thread, so that Ctrl-C never tears a frame or loses a packet. Returns
+    whether there was a Ctrl-C; an exception of the work comes out of here.
     """
     interrupted = False
     with ThreadPoolExecutor(1) as pool:

@@ -20,13 +20,24 @@ ENCODERS = {  # codec -> the encoder used for it
     "mjpeg": "mjpeg",
 }
 FALLBACKS = ("libx264", "libvpx-vp9", "mpeg4", "mjpeg")
-QUALITY = {"libx264": 20, "libx265": 22, "libsvtav1": 30, "libvpx-vp9": 30, "libvpx": 10}  # default --crf
-SPEED = {"libvpx-vp9": {"deadline": "good", "cpu-used": "4", "row-mt": "1"}, "libsvtav1": {"preset": "8"}}
+QUALITY = {
+    "libx264": 20,
+    "libx265": 22,
+    "libsvtav1": 30,
+    "libvpx-vp9": 30,
+    "libvpx": 10,
+}  # default --crf
+SPEED = {
+    "libvpx-vp9": {"deadline": "good", "cpu-used": "4", "row-mt": "1"},
+    "libsvtav1": {"preset": "8"},
+}
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How to encode. None means: the input's codec where the new file can hold it, and that encoder's default."""
+    """How to encode. None means: the input's codec where the new file can hold it, and that
+    encoder's default.
+    """
 
     codec: str | None = None  # h264, hevc, av1, vp9 ... or the name of one of FFmpeg's encoders
     crf: float | None = None  # constant quality; lower is better and larger
@@ -34,15 +45,21 @@ class Encoding:
 
 
 def encoder_for(format: str, codec: str, encoding: Encoding) -> str:
-    """The encoder to use in a container: the one that was asked for, or that of the input's codec where it fits."""
+    """The encoder to use in a container: the one that was asked for, or that of the input's codec
+    where it fits.
+    """
     if encoding.codec is None:
         own = ENCODERS.get(codec, FALLBACKS[0])
         return next(encoder for encoder in (own, *FALLBACKS) if _fits(format, encoder))
     encoder = ENCODERS.get(encoding.codec, encoding.codec)
     if encoder not in av.codecs_available:
-        raise InputError(f"no encoder {encoding.codec!r} here; expected one of {', '.join(ENCODERS)}")
+        raise InputError(
+            f"no encoder {encoding.codec!r} here; expected one of {', '.join(ENCODERS)}"
+        )
     if not _fits(format, encoder):
-        raise OutputError(f"{encoding.codec} cannot be stored in a file of format {format}; use .mkv")
+        raise OutputError(
+            f"{encoding.codec} cannot be stored in a file of format {format}; use .mkv"
+        )
     return encoder
 
 
@@ -59,7 +76,9 @@ def encoder_options(encoder: str, encoding: Encoding) -> dict[str, str]:
     options = dict(SPEED.get(encoder, {}))
     crf = QUALITY.get(encoder) if encoding.crf is None else encoding.crf
     asked = {"crf": crf, "preset": encoding.preset}
-    known = {option.name for option in av.CodecContext.create(encoder, "w").supported_options.private}
+    known = {
+        option.name for option in av.CodecContext.create(encoder, "w").supported_options.private
+    }
     for name, value in asked.items():
         if value is None:
             continue
@@ -72,7 +91,8 @@ def encoder_options(encoder: str, encoding: Encoding) -> dict[str, str]:
 
 
 def pixel_format(source: VideoFormat, encoder: str, *, width: int, height: int) -> str:
-    """The pixel format of an encoder that loses least: the depth comes first, then the resolution of the chroma.
+    """The pixel format of an encoder that loses least: the depth comes first, then the resolution
+    of the chroma.
 
     An odd size stays what it is: x264 and x265 halve only even sizes, and then get full chroma.
     """

@@ -23,8 +23,9 @@ CAMERAS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 class Newest(Generic[T]):
     """The newest of the items that come, for a consumer of any speed: iterate, or ask with `get`.
 
-    A thread takes the items as fast as they come into one slot; what was not fetched in time is overwritten, so
-    that neither memory nor delay grows. An exception comes out once the slot is empty.
+    A thread takes the items as fast as they come into one slot; what was not fetched in time is
+    overwritten, so that neither memory nor delay grows. An exception comes out once the slot is
+    empty.
     """
 
     def __init__(self, items: Iterable[T]) -> None:
@@ -75,10 +76,11 @@ class Newest(Generic[T]):
 
 
 def frames_of(source: str) -> Iterator[VideoFrame]:
-    """The frames of a live source as they come, stamped with their arrival in milliseconds from the first.
+    """The frames of a live source as they come, stamped with their arrival in milliseconds from the
+    first.
 
-    source  a camera (a number, /dev/video0, or its name on Windows), an address (rtsp://, http:// ...) or a file,
-            which plays at its own speed
+    source  a camera (a number, /dev/video0, or its name on Windows), an address (rtsp://, http://
+            ...) or a file, which plays at its own speed
     Raises InputError where it cannot be opened.
     """
     container = _open(source)

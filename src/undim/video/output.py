@@ -1,4 +1,6 @@
-"""The file that a video is written to: one stream encoded anew, all others copied, everything else as it was."""
+"""The file that a video is written to: one stream encoded anew, all others copied, everything else
+as it was.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ from undim.video.frames import tag_colours
 from undim.video.pyav import Packet, Stream, ThreadType, VideoFrame, VideoStream, av
 from undim.video.source import Source, is_cover
 
-WRITE_SHAPE = ("libx264", "libx265", "mpeg4")  # encoders whose own stream holds the shape of the pixels
+WRITE_SHAPE = (
+    "libx264",
+    "libx265",
+    "mpeg4",
+)  # encoders whose own stream holds the shape of the pixels
 FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION: packets get the durations of their frames
 
 # Written anew by the muxer or no longer true of a stream that was encoded anew.
@@ -27,14 +33,35 @@ STALE = (
 # What the MP4 and MOV muxers write without being asked to write every key they are given.
 MOV_KEYS = frozenset(
     (
-        *("title", "artist", "album_artist", "album", "composer", "comment", "copyright", "creation_time", "date"),
-        *("description", "genre", "grouping", "location", "lyrics", "network", "show", "synopsis", "track"),
+        *(
+            "title",
+            "artist",
+            "album_artist",
+            "album",
+            "composer",
+            "comment",
+            "copyright",
+            "creation_time",
+            "date",
+        ),
+        *(
+            "description",
+            "genre",
+            "grouping",
+            "location",
+            "lyrics",
+            "network",
+            "show",
+            "synopsis",
+            "track",
+        ),
     )
 )
 
 
 class Output:
-    """A video file being written: `write` takes the bright frames and the packets of all other streams.
+    """A video file being written: `write` takes the bright frames and the packets of all other
+    streams.
 
     path      of the new file, under whatever temporary name
     format    FFmpeg's name of the container (see `container_named`)
@@ -78,7 +105,8 @@ class Output:
     def write(self, item: VideoFrame | Packet[Stream]) -> None:
         if isinstance(item, VideoFrame):
             self._place(item)
-            # An encoder must not see time stand still; a broken source's frames keep their order instead.
+            # An encoder must not see time stand still; a broken source's frames keep their order
+            # instead.
             self._last = max(item.pts or 0, self._last + 1)
             item.pts = self._last
             self._container.mux(self._video.encode(item))
@@ -101,9 +129,15 @@ class Output:
             item.pts = None if item.pts is None else item.pts - ticks
             item.dts = None if item.dts is None else item.dts - ticks
 
-    def _add_encoder(self, video: VideoStream, first: VideoFrame, encoding: Encoding) -> VideoStream:
-        encoder = encoder_for(self._container.format.name, video.codec_context.codec.canonical_name, encoding)
-        stream = self._container.add_stream(encoder, rate=video.average_rate or video.guessed_rate or 25)
+    def _add_encoder(
+        self, video: VideoStream, first: VideoFrame, encoding: Encoding
+    ) -> VideoStream:
+        encoder = encoder_for(
+            self._container.format.name, video.codec_context.codec.canonical_name, encoding
+        )
+        stream = self._container.add_stream(
+            encoder, rate=video.average_rate or video.guessed_rate or 25
+        )
         assert isinstance(stream, VideoStream)
         assert video.time_base is not None
         stream.metadata.update(_fresh(video.metadata))
@@ -111,20 +145,28 @@ class Output:
         context = stream.codec_context
         context.options = encoder_options(encoder, encoding)
         context.width, context.height = first.width, first.height
-        context.pix_fmt = pixel_format(first.format, encoder, width=first.width, height=first.height)
+        context.pix_fmt = pixel_format(
+            first.format, encoder, width=first.width, height=first.height
+        )
         if context.pix_fmt != first.format.name.replace("yuvj", "yuv"):
-            self.notes.append(f"the picture is {context.pix_fmt}, which {encoder} can do; it was {first.format.name}")
+            self.notes.append(
+                f"the picture is {context.pix_fmt}, which {encoder} can do; it was {first.format.name}"
+            )
         context.time_base = stream.time_base = video.time_base
         shape = video.sample_aspect_ratio
         if shape:
             context.sample_aspect_ratio = shape
             if shape != 1 and encoder not in WRITE_SHAPE:
-                self.notes.append(f"pixels of shape {shape} become square; {encoder} cannot say it, h264 and hevc can")
+                self.notes.append(
+                    f"pixels of shape {shape} become square; {encoder} cannot say it, h264 and hevc can"
+                )
         tag_colours(context, first)
         context.flags |= FRAME_DURATION
         context.thread_type = ThreadType.AUTO  # PyAV's default is slices, which cost x264 quality
         if self._container.format.name == "avi":
-            context.max_b_frames = 0  # AVI has no presentation timestamps: frames must stay in their order
+            context.max_b_frames = (
+                0  # AVI has no presentation timestamps: frames must stay in their order
+            )
         if encoder == "libx265" and self._container.format.name in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # Apple's players want this one of the two tags
         matrix: Any = first.side_data.get("DISPLAYMATRIX")
@@ -140,7 +182,9 @@ class Output:
                     f"{what} cannot be stored in a file of format {self._container.format.name}; "
                     "give the output the input's extension, or .mkv, which holds almost everything"
                 )
-            self.notes.append(f"{what} is left out; files of format {self._container.format.name} cannot hold it")
+            self.notes.append(
+                f"{what} is left out; files of format {self._container.format.name} cannot hold it"
+            )
             return
         copy = self._container.add_stream_from_template(stream, opaque=True)
         copy.metadata.update(stream.metadata)
@@ -176,7 +220,9 @@ def _holds(format: str, stream: Stream) -> bool:
 
 
 def _carried_elsewhere(stream: Stream, source: av.container.InputContainer) -> bool:
-    """Chapter and timecode tracks of MP4 and MOV: the muxer makes them from the chapters and the metadata."""
+    """Chapter and timecode tracks of MP4 and MOV: the muxer makes them from the chapters and the
+    metadata.
+    """
     chapters = stream.name == "bin_data" and bool(source.chapters())
     return stream.type == "data" and (chapters or "timecode" in stream.metadata)
 

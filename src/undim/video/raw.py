@@ -38,7 +38,9 @@ def enhance_raw(
     """
     count = 0
     with closing(ahead(_read(source, (height, width, 3), RAW_FORMATS[format]), 2)) as frames:
-        bright = enhance_stream(frames, enhancer=enhancer, strength=strength, denoise=denoise, smooth=smooth, fps=fps)
+        bright = enhance_stream(
+            frames, enhancer=enhancer, strength=strength, denoise=denoise, smooth=smooth, fps=fps
+        )
         with closing(ahead(bright, 2)) as finished:
             for frame in finished:
                 target.write(np.ascontiguousarray(frame).data)
@@ -47,7 +49,9 @@ def enhance_raw(
     return count
 
 
-def _read(source: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+def _read(
+    source: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype[Any]
+) -> Iterator[NDArray[Any]]:
     size = math.prod(shape) * dtype.itemsize
     while data := source.read(size):
         if len(data) < size:

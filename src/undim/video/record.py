@@ -15,7 +15,8 @@ from undim.video.pyav import ThreadType, VideoFrame, VideoStream, av
 
 
 def record(path: Path, frames: Iterable[VideoFrame], brightener: Brightener) -> int:
-    """Brighten and encode frames until they end, then give the file its name; how many frames there were.
+    """Brighten and encode frames until they end, then give the file its name; how many frames there
+    were.
 
     Only the picture is recorded. Raises OutputError.
     """
@@ -32,9 +33,13 @@ def record(path: Path, frames: Iterable[VideoFrame], brightener: Brightener) -> 
             assert isinstance(stream, VideoStream)
             context = stream.codec_context
             context.width, context.height = size = first.width, first.height
-            context.pix_fmt = layout = pixel_format(first.format, encoder, width=first.width, height=first.height)
+            context.pix_fmt = layout = pixel_format(
+                first.format, encoder, width=first.width, height=first.height
+            )
             context.time_base = stream.time_base = MILLISECOND
-            context.options = encoder_options(encoder, Encoding(preset="veryfast" if encoder == "libx264" else None))
+            context.options = encoder_options(
+                encoder, Encoding(preset="veryfast" if encoder == "libx264" else None)
+            )
             context.thread_type = ThreadType.AUTO
             tag_colours(context, first)
             for frame in chain([first], incoming):

@@ -1,4 +1,6 @@
-"""One dark frame after another to bright ones: what files, live sources and raw streams have in common."""
+"""One dark frame after another to bright ones: what files, live sources and raw streams have in
+common.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,18 @@ from undim.enhancer import WHOLE_EPS, Denoise, Enhancer
 from undim.errors import InputError
 from undim.pixels.average import TemporalAverage
 from undim.pixels.boxes import thumbnail
-from undim.pixels.curve import Float32, Image, apply_curves, check_image, to_unit
-from undim.pixels.yuv import Yuv, brighten
+from undim.pixels.curve import apply_curves
+from undim.pixels.jobs import Yuv
+from undim.pixels.samples import Float32, Image, check_image, to_unit
+from undim.pixels.yuv import brighten, yuv_thumbnail
 from undim.video.steady import SteadyMaps
 
 SLIGHT = 0.5 / 255  # a curve that moves nothing by as much, half a level of 8 bits, is none
-GREYS = np.linspace(0, 1, 17, dtype=np.float32)[1:-1]  # that it is tried on; black and white stay anyway
-ROUNDING = 1e-6  # a tenth of a 16-bit level; smoothed towards the same number, maps stop short of it by less
+GREYS = np.linspace(0, 1, 17, dtype=np.float32)[
+    1:-1
+]  # that it is tried on; black and white stay anyway
+# a tenth of a 16-bit level; smoothed towards the same number, maps stop short of it by less
+ROUNDING = 1e-6
 
 
 class FrameEnhancer:
@@ -29,16 +36,29 @@ class FrameEnhancer:
     """
 
     def __init__(
-        self, enhancer: Enhancer, *, strength: float = 1.0, denoise: Denoise = "auto", smooth: bool = True
+        self,
+        enhancer: Enhancer,
+        *,
+        strength: float = 1.0,
+        denoise: Denoise = "auto",
+        smooth: bool = True,
     ) -> None:
-        if denoise not in ("auto", "off") and not (isinstance(denoise, int | float) and 0 <= denoise <= 1):
-            raise InputError(f"got denoise={denoise!r}; video expects 'auto', 'off' or a number from 0 to 1")
+        if denoise not in ("auto", "off") and not (
+            isinstance(denoise, int | float) and 0 <= denoise <= 1
+        ):
+            raise InputError(
+                f"got denoise={denoise!r}; video expects 'auto', 'off' or a number from 0 to 1"
+            )
         self._enhancer = enhancer
         self._iterations = enhancer.info.iterations
         self._strength = strength
         self._average = None if denoise in ("off", 0) else TemporalAverage(enhancer.threads)
         self._filter = 0.0 if isinstance(denoise, str) else float(denoise)
-        self._steady = SteadyMaps(self._estimate, iterations=self._iterations, strength=strength) if smooth else None
+        self._steady = (
+            SteadyMaps(self._estimate, iterations=self._iterations, strength=strength)
+            if smooth
+            else None
+        )
 
     def __call__(self, frame: Image, seconds: float, small: Float32 | None = None) -> Image:
         """The bright frame, of the same shape and dtype.
@@ -51,7 +71,9 @@ class FrameEnhancer:
         if self._strength == 0:
             return frame
         if small is None:
-            small = thumbnail(frame, self.thumbnail_size(*frame.shape[:2]), threads=self._enhancer.threads)
+            small = thumbnail(
+                frame, self.thumbnail_size(*frame.shape[:2]), threads=self._enhancer.threads
+            )
         maps = self._maps(small, seconds)
         if self._average:
             frame = _averaged(frame, self._average)
@@ -66,13 +88,19 @@ class FrameEnhancer:
         """Brighten the planes of a frame where they are."""
         if self._strength == 0:
             return
-        maps = self._maps(frame.thumbnail(self.thumbnail_size(*frame.planes[0].shape)), seconds)
+        small = yuv_thumbnail(frame, self.thumbnail_size(*frame.planes[0].shape))
+        maps = self._maps(small, seconds)
         clean = self._average(frame.planes, frame.depth) if self._average else None
         if clean is None and maps.shape[1:] == (1, 1) and np.abs(maps).max() < ROUNDING:
             return
         dark = frame if clean is None else frame.replaced(clean, 2 ** (16 - frame.depth))
         brighten(
-            dark, frame, maps, iterations=self._iterations, strength=self._strength, threads=self._enhancer.threads
+            dark,
+            frame,
+            maps,
+            iterations=self._iterations,
+            strength=self._strength,
+            threads=self._enhancer.threads,
         )
 
     def thumbnail_size(self, height: int, width: int) -> int:
@@ -83,11 +111,15 @@ class FrameEnhancer:
         return _folded(self._steady(small, seconds) if self._steady else self._estimate(small))
 
     def _estimate(self, small: Float32) -> Float32:
-        """The maps of one frame; those of film that is bright enough are zero, so that the curve leaves it alone."""
+        """The maps of one frame; those of film that is bright enough are zero, so that the curve
+        leaves it alone.
+        """
         maps = _folded(self._enhancer.curve_maps(small))
         for grey in GREYS:
             picture = np.full((*maps.shape[1:], 3), grey)
-            curved = apply_curves(picture, maps, iterations=self._iterations, strength=self._strength, threads=1)
+            curved = apply_curves(
+                picture, maps, iterations=self._iterations, strength=self._strength, threads=1
+            )
             if np.abs(curved - picture).max() >= SLIGHT:
                 return maps
         return np.zeros_like(maps[:, :1, :1])
@@ -115,13 +147,17 @@ def enhance_stream(
     """
     if not fps > 0:
         raise InputError(f"got fps={fps}, expected frames per second above 0")
-    brighten = FrameEnhancer(enhancer or Enhancer(), strength=strength, denoise=denoise, smooth=smooth)
+    brighten = FrameEnhancer(
+        enhancer or Enhancer(), strength=strength, denoise=denoise, smooth=smooth
+    )
     return (brighten(frame, index / fps) for index, frame in enumerate(frames))
 
 
 def _averaged(frame: Image, average: TemporalAverage) -> Image:
     """An RGB frame, averaged with those before it: of the same shape and dtype."""
-    samples = np.rint(to_unit(frame) * 65535).astype(np.uint16) if frame.dtype == np.float32 else frame
+    samples = (
+        np.rint(to_unit(frame) * 65535).astype(np.uint16) if frame.dtype == np.float32 else frame
+    )
     planes = average(list(samples.transpose(2, 0, 1)), 8 * samples.itemsize)
     if planes is None:
         return frame
@@ -132,5 +168,7 @@ def _averaged(frame: Image, average: TemporalAverage) -> Image:
 
 
 def _folded(curve_maps: Float32) -> Float32:
-    """As (C, 1, 1), which is faster, where they do not vary: the default model's, of a frame without bright places."""
+    """As (C, 1, 1), which is faster, where they do not vary: the default model's, of a frame
+    without bright places.
+    """
     return curve_maps[:, :1, :1] if np.ptp(curve_maps, axis=(1, 2)).max() < ROUNDING else curve_maps

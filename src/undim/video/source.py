@@ -1,4 +1,6 @@
-"""The file that a video is read from: frames of one stream, packets of all others, in the file's order."""
+"""The file that a video is read from: frames of one stream, packets of all others, in the file's
+order.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ SLACK = 0.5  # seconds by which containers misstate their length without harm
 
 
 class Source:
-    """A video file being read, once: iterate over it for its decoded frames and the packets of other streams.
+    """A video file being read, once: iterate over it for its decoded frames and the packets of
+    other streams.
 
     start, end  seconds from the beginning of the file; what is shown in [start, end) is given
     shift       seconds from the beginning of the file to that of the part, `length` the part's own
@@ -27,7 +30,9 @@ class Source:
 
     def __init__(self, path: Path, *, start: float = 0.0, end: float | None = None) -> None:
         if start < 0 or (end is not None and end <= start):
-            raise InputError(f"got start={start} and end={end}, expected 0 <= start < end, in seconds")
+            raise InputError(
+                f"got start={start} and end={end}, expected 0 <= start < end, in seconds"
+            )
         try:
             self.container = av.open(str(path))
         except (av.FFmpegError, OSError) as error:
@@ -70,7 +75,9 @@ class Source:
                 self._note(packet)
                 seconds = self._seconds(packet)
                 if packet.stream_index != self.video.index:
-                    if is_cover(packet.stream) or (packet.size and self._start <= seconds < self._end):
+                    if is_cover(packet.stream) or (
+                        packet.size and self._start <= seconds < self._end
+                    ):
                         yield packet
                 elif seconds < self._end:
                     yield from self._decoded(packet)
@@ -93,7 +100,9 @@ class Source:
             frame.time_base = self._unit
             if frame.pts is None:
                 frame.pts = self._next_pts if frame.dts is None else frame.dts
-            if self.video.duration:  # MP4 stores durations in decoding order: that of the last frame may be another's
+            if (
+                self.video.duration
+            ):  # MP4 stores durations in decoding order: that of the last frame may be another's
                 left = (self.video.start_time or 0) + self.video.duration - frame.pts
                 frame.duration = max(0, min(frame.duration, left))
             self._next_pts = frame.pts + max(1, frame.duration)
@@ -109,19 +118,25 @@ class Source:
     def _note(self, packet: Packet[Stream]) -> None:
         """Keep count of how much of the file was there."""
         if packet.size and packet.pts is not None:
-            self._reached = max(self._reached, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            self._reached = max(
+                self._reached, float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            )
         self._packets += packet.size > 0 and packet.stream_index == self.video.index
 
     def _tell_damage(self) -> None:
         if self._bad_packets or self._bad_frames:
-            self.damage.append(f"{self._bad_frames} damaged frames and {self._bad_packets} unreadable packets")
+            self.damage.append(
+                f"{self._bad_frames} damaged frames and {self._bad_packets} unreadable packets"
+            )
         if self._end == math.inf and self.container.duration:
             length = self.container.duration / av.time_base
             missing = length + (self.container.start_time or 0) / av.time_base - self._reached
             frame = 1 / float(self.video.average_rate or 25)
             counted = self.video.frames and not self.shift and self._packets < self.video.frames
             if missing > SLACK or (counted and missing > 1.5 * frame):
-                self.damage.append(f"the file is cut off: it holds {length - missing:.2f} of {length:.2f} seconds")
+                self.damage.append(
+                    f"the file is cut off: it holds {length - missing:.2f} of {length:.2f} seconds"
+                )
 
 
 def is_cover(stream: Stream) -> bool:

@@ -26,17 +26,23 @@ def before_after(
     start: float = 0.0,
     end: float | None = None,
 ) -> NDArray[np.uint8]:
-    """The frame in the middle of the video, dark at the left, bright at the right: (H, 2 W, 3) uint8, upright.
+    """The frame in the middle of the video, dark at the left, bright at the right: (H, 2 W, 3)
+    uint8, upright.
 
-    As many frames before it are used as the average over time needs. Arguments as for `enhance_video`.
+    As many frames before it are used as the average over time needs. Arguments as for
+    `enhance_video`.
     """
     length = Source(Path(path)).container.duration or 0
     middle = (start + (length / av.time_base if end is None else end)) / 2
     reader = Source(Path(path), start=middle, end=end) if length else Source(Path(path))
     frames = list(islice((item for item in reader if isinstance(item, VideoFrame)), FRAMES))
     if not frames:
-        raise InputError(f"{path}: no frame could be decoded in the middle of the part that was asked for")
-    brightener = Brightener(FrameEnhancer(enhancer or Enhancer(), strength=strength, denoise=denoise, smooth=False))
+        raise InputError(
+            f"{path}: no frame could be decoded in the middle of the part that was asked for"
+        )
+    brightener = Brightener(
+        FrameEnhancer(enhancer or Enhancer(), strength=strength, denoise=denoise, smooth=False)
+    )
     for frame in frames:
         bright = brightener(frame, size=(frame.width, frame.height), format="gbrp16le")
     return np.concatenate([upright_rgb(frames[-1]), upright_rgb(bright)], axis=1)

@@ -1,4 +1,6 @@
-"""A dark video file to a bright one, as a stream: decode, enhance and encode overlap, memory stays flat."""
+"""A dark video file to a bright one, as a stream: decode, enhance and encode overlap, memory stays
+flat.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Report:
 
     path: Path
     frames: int = 0
-    damage: list[str] = field(default_factory=list)  # what could not be read; not empty means: not all is there
+    damage: list[str] = field(
+        default_factory=list
+    )  # what could not be read; not empty means: not all is there
     notes: list[str] = field(default_factory=list)  # what the new file has not, or has otherwise
 
 
@@ -47,9 +51,9 @@ def enhance_video(
 ) -> Report:
     """Brighten a video file: every frame at its timestamp, all other streams copied, metadata kept.
 
-    The new file appears under its name when it is whole. On Ctrl-C what was done so far becomes a playable file
-    named `NAME.partial.EXT`, and KeyboardInterrupt is raised again with its name. A damaged input gives all that can
-    be decoded; the report says what is missing.
+    The new file appears under its name when it is whole. On Ctrl-C what was done so far becomes a
+    playable file named `NAME.partial.EXT`, and KeyboardInterrupt is raised again with its name. A
+    damaged input gives all that can be decoded; the report says what is missing.
 
     strength, denoise, smooth  see `FrameEnhancer`
     start, end                 in seconds; only this part, moved to the beginning
@@ -61,7 +65,9 @@ def enhance_video(
         raise OutputError(f"{target} exists already; choose another name or allow overwriting")
     format = container_named(target)
     reader = Source(source, start=start, end=end)
-    frames = FrameEnhancer(enhancer or Enhancer(), strength=strength, denoise=denoise, smooth=smooth)
+    frames = FrameEnhancer(
+        enhancer or Enhancer(), strength=strength, denoise=denoise, smooth=smooth
+    )
     report = Report(target)
     temporary = temporary_beside(target)
 
@@ -71,7 +77,9 @@ def enhance_video(
 
     try:
         interrupted = stoppable(
-            lambda: _write(temporary, format, reader, Brightener(frames), encoding or Encoding(), report),
+            lambda: _write(
+                temporary, format, reader, Brightener(frames), encoding or Encoding(), report
+            ),
             reader.stop.set,
             tell,
         )
@@ -105,10 +113,15 @@ def _write(
             if isinstance(item, VideoFrame):
                 break
         else:
-            raise InputError(f"{reader.path}: no frame could be decoded; {'; '.join(reader.damage) or 'it holds none'}")
+            raise InputError(
+                f"{reader.path}: no frame could be decoded; {'; '.join(reader.damage) or 'it holds none'}"
+            )
         output = Output(temporary, format, reader, item, encoding)
         report.notes = output.notes
-        with closing(output), closing(ahead(_enhanced(chain(head, decoded), brightener, output), DEPTH)) as bright:
+        with (
+            closing(output),
+            closing(ahead(_enhanced(chain(head, decoded), brightener, output), DEPTH)) as bright,
+        ):
             for item in bright:
                 output.write(item)
                 report.frames += isinstance(item, VideoFrame)

@@ -12,13 +12,17 @@ HINT = "write to a file or to stdout instead: -o FILE or -o -"
 
 
 class Window:
-    """A window for frames in rgb24. Open it before the source, so that a missing screen is known at once."""
+    """A window for frames in rgb24. Open it before the source, so that a missing screen is known at
+    once.
+    """
 
     def __init__(self, title: str) -> None:
         try:
             import tkinter
         except ImportError as error:
-            raise OutputError(f"this Python has no Tk for a window (Debian: python3-tk); {HINT}") from error
+            raise OutputError(
+                f"this Python has no Tk for a window (Debian: python3-tk); {HINT}"
+            ) from error
         try:
             self._root = tkinter.Tk(className="undim")
         except tkinter.TclError as error:

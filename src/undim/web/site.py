@@ -15,7 +15,8 @@ from undim.model.runtime import CurveEstimator
 
 WEB = Path(__file__).parent
 
-# A static host sends no headers of its own, so the page itself names what it may load: this site alone.
+# A static host sends no headers of its own, so the page itself names what it may load: this site
+# alone.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob:; "
     "worker-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'"
@@ -23,9 +24,11 @@ CONTENT_SECURITY_POLICY = (
 
 
 def export_page(folder: str | Path, models: Mapping[str, str | Path]) -> Path:
-    """Write the site with these models, name to model, the first one by default, into a new or empty folder.
+    """Write the site with these models, name to model, the first one by default, into a new or
+    empty folder.
 
-    Raises OutputError where the folder holds something already, ModelError for what is no undim model.
+    Raises OutputError where the folder holds something already, ModelError for what is no undim
+    model.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -66,7 +69,9 @@ def _index() -> str:
 
 
 def _write_service_worker(folder: Path) -> None:
-    """The service worker with the list of all files to keep, and a version that changes when one of them does."""
+    """The service worker with the list of all files to keep, and a version that changes when one of
+    them does.
+    """
     worker = folder / "device" / "sw.js"
     template = worker.read_text(encoding="utf-8")
     worker.unlink()

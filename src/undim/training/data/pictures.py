@@ -1,7 +1,9 @@
-"""Pictures for training: found, decoded once into a memory-mapped cache, augmented and served in batches.
+"""Pictures for training: found, decoded once into a memory-mapped cache, augmented and served in
+batches.
 
-A picture is RGB, uint8.  The cache is one flat file of all pictures at the recipe's size; its key is the content
-of every file and that size, so a changed file makes a new cache and an unchanged folder is never decoded twice.
+A picture is RGB, uint8.  The cache is one flat file of all pictures at the recipe's size; its key
+is the content of every file and that size, so a changed file makes a new cache and an unchanged
+folder is never decoded twice.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ def find_pictures(data: str | Path, folder: str = ".") -> list[Path]:
         )
     if root is None:
         raise DataError(f"{data} is not a folder; give --data a folder of pictures")
-    found = [p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")]
+    found = [
+        p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")
+    ]
     if not found:
         raise DataError(f"{root} holds no pictures ({', '.join(EXTENSIONS)})")
     return sorted(found, key=lambda p: (p.parent, natural_order(p)))
@@ -48,7 +52,9 @@ def find_pictures(data: str | Path, folder: str = ".") -> list[Path]:
 
 @dataclass(frozen=True)
 class ImageCache:
-    """All pictures of a run at one size: `pixels` (N, size, size, 3) uint8, memory-mapped, and their file names."""
+    """All pictures of a run at one size: `pixels` (N, size, size, 3) uint8, memory-mapped, and
+    their file names.
+    """
 
     pixels: Pixels
     names: tuple[str, ...]
@@ -56,7 +62,8 @@ class ImageCache:
 
     @classmethod
     def open(cls, files: Sequence[Path], *, size: int, cache_dir: Path | None = None) -> ImageCache:
-        """Map the cache of these files at size x size (Pillow's antialiased bilinear resize), making it if absent.
+        """Map the cache of these files at size x size (Pillow's antialiased bilinear resize),
+        making it if absent.
 
         It lies in `cache_dir`, by default the folder that UNDIM_CACHE names, or ~/.cache/undim.
         """
@@ -74,7 +81,9 @@ class ImageCache:
 
 def _decode_all(files: Sequence[Path], size: int, store: Path) -> None:
     store.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=store.parent, prefix=f".{store.name}.", delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        dir=store.parent, prefix=f".{store.name}.", delete=False
+    ) as file:
         try:
             with ThreadPoolExecutor() as pool:
                 for square in pool.map(lambda path: _square(path, size), files):
@@ -119,10 +128,12 @@ def batches(
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[Batch]:
-    """One pass over `indices`: shuffled and augmented where `epoch` is given, in order and untouched where not.
+    """One pass over `indices`: shuffled and augmented where `epoch` is given, in order and
+    untouched where not.
 
-    What an epoch draws depends on the recipe's seed and the epoch's number alone, so that a resumed run sees
-    what an unbroken one would.  Of `world` processes each takes every world-th picture of every batch.
+    What an epoch draws depends on the recipe's seed and the epoch's number alone, so that a resumed
+    run sees what an unbroken one would.  Of `world` processes each takes every world-th picture of
+    every batch.
     """
     random = None if epoch is None else np.random.default_rng([recipe.seed, epoch])
     order = indices if random is None else random.permutation(indices)
@@ -135,12 +146,16 @@ def batches(
         mine = slice(rank, None, world)
         low = np.stack([np.asarray(p, np.float32) for p in pictures])[mine] / np.float32(255)
         if random is not None and recipe.exposure_jitter:
-            stops = random.uniform(-recipe.exposure_jitter, recipe.exposure_jitter, (len(chosen), 1, 1, 1))
+            stops = random.uniform(
+                -recipe.exposure_jitter, recipe.exposure_jitter, (len(chosen), 1, 1, 1)
+            )
             low = np.minimum(low * np.exp2(stops[mine]).astype(np.float32), np.float32(1))
         yield Batch(low, tuple(cache.names[i] for i in chosen[mine]))
 
 
-def _augment(picture: npt.NDArray[np.uint8], recipe: Recipe, random: np.random.Generator) -> npt.NDArray[np.uint8]:
+def _augment(
+    picture: npt.NDArray[np.uint8], recipe: Recipe, random: np.random.Generator
+) -> npt.NDArray[np.uint8]:
     if recipe.crop:
         top, left = random.integers(0, recipe.image_size - recipe.crop + 1, 2)
         picture = picture[top : top + recipe.crop, left : left + recipe.crop]

@@ -1,7 +1,8 @@
-"""The networks that look at a dark picture and estimate its curve maps; a new one is a file here and a line in MODELS.
+"""The networks that look at a dark picture and estimate its curve maps; a new one is a file here
+and a line in MODELS.
 
-Every net maps `image` (B, 3, H, W) in [0, 1], any H and W, to `curve_maps` (B, C, H, W) in [-1, 1] in the
-paper's sign (positive brightens); `undim.training.curve` says what C may be.
+Every net maps `image` (B, 3, H, W) in [0, 1], any H and W, to `curve_maps` (B, C, H, W) in [-1, 1]
+in the paper's sign (positive brightens); `undim.training.curve` says what C may be.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from torch import Tensor, nn
 from undim.training.nets.dce import DCENet, DCENetPP
 from undim.training.nets.undim import UndimNet
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"DCENet": DCENet, "DCENetPP": DCENetPP, "UndimNet": UndimNet}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "DCENet": DCENet,
+    "DCENetPP": DCENetPP,
+    "UndimNet": UndimNet,
+}
 
 
 def _normal(weight: Tensor) -> None:

@@ -1,7 +1,8 @@
 """DCE-Net and DCE-Net++: curve maps for every pixel, from the 7 px around it.
 
-Sources: Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light Image Enhancement", CVPR 2020;
-Li et al., "Learning to Enhance Low-Light Image via Zero-Reference Deep Curve Estimation", TPAMI 2021.
+Sources: Guo et al., "Zero-Reference Deep Curve Estimation for Low-Light Image Enhancement", CVPR
+2020; Li et al., "Learning to Enhance Low-Light Image via Zero-Reference Deep Curve Estimation",
+TPAMI 2021.
 """
 
 from __future__ import annotations
@@ -38,11 +39,14 @@ def _plain(inputs: int, outputs: int) -> nn.Module:
 
 
 def _separable(inputs: int, outputs: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs), nn.Conv2d(inputs, outputs, 1))
+    return nn.Sequential(
+        nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs), nn.Conv2d(inputs, outputs, 1)
+    )
 
 
 class DCENet(_CurveNet):
-    """DCE-Net: seven 3 x 3 convolutions with symmetric concatenation, `width` wide, 3 n maps (CVPR 2020, sec. 3.2).
+    """DCE-Net: seven 3 x 3 convolutions with symmetric concatenation, `width` wide, 3 n maps (CVPR
+    2020, sec. 3.2).
 
     79,416 parameters at width 32 and 8 iterations.
     """
@@ -53,7 +57,8 @@ class DCENet(_CurveNet):
 
 
 class DCENetPP(_CurveNet):
-    """DCE-Net++: the same net with depthwise separable convolutions and 3 maps that all n steps share (TPAMI 2021).
+    """DCE-Net++: the same net with depthwise separable convolutions and 3 maps that all n steps
+    share (TPAMI 2021).
 
     10,561 parameters at width 32, for any number of iterations.
     """

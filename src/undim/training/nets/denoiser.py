@@ -10,7 +10,8 @@ LEAST = 2e-3  # half a step of 8 bits: what the filter took away is not scaled u
 
 
 class DenoiserNet(nn.Module):
-    """both (B, 6, H, W) in [0, 1], H and W multiples of 8 -> the picture without its noise, (B, 3, H, W), not clipped.
+    """both (B, 6, H, W) in [0, 1], H and W multiples of 8 -> the picture without its noise, (B, 3,
+    H, W), not clipped.
 
     `both` is the brightened picture and, as the last three planes, the same picture filtered before the curve. What the
     filter took away, averaged over blocks of 8 x 8, is the unit of all that the net sees and says: it learns one thing
@@ -61,4 +62,6 @@ def _convolution(inputs: int, outputs: int) -> nn.Module:
 
 def _smooth(planes: Tensor) -> Tensor:
     """Means over blocks of 8 x 8, interpolated between the blocks' centres."""
-    return interpolate(avg_pool2d(planes, 8), scale_factor=8.0, mode="bilinear", align_corners=False)
+    return interpolate(
+        avg_pool2d(planes, 8), scale_factor=8.0, mode="bilinear", align_corners=False
+    )

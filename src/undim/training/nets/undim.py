@@ -1,9 +1,10 @@
 """UndimNet: one curve for the whole picture, read off the distribution of its light.
 
-A camera that gives a scene less light changes every pixel by one function, develop(2^-stops · develop^-1(x)); what
-undoes it is one function of the sample value, the same everywhere and in all three channels. So the net looks at
-*how much* light there is, not at where, and answers with n numbers a_k, one for each step of the curve.
-Photographs that free local maps were fitted to teach them the degradation instead of the world (docs/experiments.md).
+A camera that gives a scene less light changes every pixel by one function, develop(2^-stops ·
+develop^-1(x)); what undoes it is one function of the sample value, the same everywhere and in all
+three channels. So the net looks at *how much* light there is, not at where, and answers with n
+numbers a_k, one for each step of the curve. Photographs that free local maps were fitted to teach
+them the degradation instead of the world (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -16,10 +17,19 @@ from torch import Tensor, nn
 from undim.errors import ConfigError
 
 BINS = 16
-DARKEST, BRIGHTEST = 0.006, 0.95  # first and last level of the distribution functions: about 1.5 and 242 of 255
+DARKEST, BRIGHTEST = (
+    0.006,
+    0.95,
+)  # first and last level of the distribution functions: about 1.5 and 242 of 255
 TOE = 0.004  # about one 8-bit level: below it, logarithms of samples say nothing
-KNEE, CEILING = 0.5, 0.85  # a surrounding is brightened freely up to the knee, and ever less towards the ceiling
-LIT = 0.5, 0.85  # brightness of the brightest place, from which on the restraint begins and is whole
+KNEE, CEILING = (
+    0.5,
+    0.85,
+)  # a surrounding is brightened freely up to the knee, and ever less towards the ceiling
+LIT = (
+    0.5,
+    0.85,
+)  # brightness of the brightest place, from which on the restraint begins and is whole
 STRENGTHS = 8  # intervals of the strength in which the curve is inverted
 UNSEEN = 1e-4  # a rise far below it counts as no rise: its interpolation would be rounding errors
 STEEPNESS = 4.0  # of the soft step, per unit of log: the steps of neighbouring levels overlap
@@ -30,13 +40,14 @@ FAINT = 1e-9  # exp(PEAK (x - 1)) for x = 0.48: fainter peaks are all the same
 class LightProfile(nn.Module):
     """What a picture's light looks like, wherever in the picture it is: 3 · 16 + 4 numbers.
 
-    For q the largest, the mean and the smallest of the three channels, and levels t_i evenly spaced in log,
-    the share of pixels above the level, as a soft step that has a gradient:
+    For q the largest, the mean and the smallest of the three channels, and levels t_i evenly spaced
+    in log, the share of pixels above the level, as a soft step that has a gradient:
 
         F_i(q) = mean over pixels of sigmoid(4 (log(q + 0.004) - t_i)) - 1/2
 
-    then the cast of red and blue against the mean of the channels, the mean saturation, and how near the brightest
-    places come to white, which a few pixels decide that the shares hardly show, as a soft maximum
+    then the cast of red and blue against the mean of the channels, the mean saturation, and how
+    near the brightest places come to white, which a few pixels decide that the shares hardly show,
+    as a soft maximum
 
         1 + log(mean over pixels of exp(40 (largest - 1)) + 1e-9) / 20
 
@@ -60,23 +71,28 @@ class LightProfile(nn.Module):
         cast = 2 * (torch.stack([mean[:, 0], mean[:, 2]], 1) / grey - 1)
         saturation = ((largest - smallest) / (largest + 0.02)).flatten(1).mean(1, keepdim=True)
         bright = torch.exp(PEAK * (largest.flatten(1) - 1)).mean(1, keepdim=True)
-        # log(bright + FAINT), but with no addend so small that the ONNX exporter takes it for nothing and drops it
+        # log(bright + FAINT), but with no addend so small that the ONNX exporter takes it for
+        # nothing and drops it
         peak = 1 + 2 / PEAK * (torch.log(bright / FAINT + 1) + math.log(FAINT))
         return torch.cat([*parts, cast, saturation, peak], 1)
 
 
 def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
-    """The factor in [0, 1], of each place, on the numbers of the curve: (B, 1, H, W), (B, n) -> (B, 1, H, W).
+    """The factor in [0, 1], of each place, on the numbers of the curve: (B, 1, H, W), (B, n) -> (B,
+    1, H, W).
 
-    `light` is the mean of the channels of a thumbnail, y the brightness that the curve gives it, and
+    `light` is the mean of the channels of a thumbnail, y the brightness that the curve gives it,
+    and
 
-        wanted = min(y, max(light, knee + (ceiling - knee) (1 - exp(-(y - knee) / (ceiling - knee)))))
+        wanted = min(y, max(light, knee + (ceiling - knee) (1 - exp(-(y - knee) / (ceiling -
+        knee)))))
 
-    above the knee. With h, which rises smoothly from 0 to 1 while the mean of the brightest 3 x 3 places rises from 0.5
-    to 0.85, the factor is the strength at which the curve gives y + h (wanted - y), found by linear interpolation
-    between 9 strengths, and then the mean over 5 x 5 places: between a restrained sky and a tower that is not, a step
-    of the factor would be seen as a rim of light. It is exactly 1 where nothing within two places is restrained, as in
-    every picture without bright places.
+    above the knee. With h, which rises smoothly from 0 to 1 while the mean of the brightest 3 x 3
+    places rises from 0.5 to 0.85, the factor is the strength at which the curve gives y + h (wanted
+    - y), found by linear interpolation between 9 strengths, and then the mean over 5 x 5 places:
+    between a restrained sky and a tower that is not, a step of the factor would be seen as a rim of
+    light. It is exactly 1 where nothing within two places is restrained, as in every picture
+    without bright places.
     """
     strengths = torch.linspace(0, 1, STRENGTHS + 1, device=light.device)[:, None, None]
     steps = light * torch.ones_like(strengths)  # (B, 9, H, W)
@@ -96,16 +112,20 @@ def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
 
 
 class UndimNet(nn.Module):
-    """Light profile -> two hidden layers, `width` wide -> n numbers, times the highlight restraint: maps (B, n, H, W).
+    """Light profile -> two hidden layers, `width` wide -> n numbers, times the highlight restraint:
+    maps (B, n, H, W).
 
-    8,072 parameters at width 64 and 8 iterations. A new net is the identity: its last layer is zero. In training mode
-    the maps are constant over the picture, for the lamps of training scenes are single pixels without a surrounding.
+    8,072 parameters at width 64 and 8 iterations. A new net is the identity: its last layer is
+    zero. In training mode the maps are constant over the picture, for the lamps of training scenes
+    are single pixels without a surrounding.
     """
 
     def __init__(self, *, iterations: int = 8, width: int = 64) -> None:
         super().__init__()
         if iterations == 3:
-            raise ConfigError("iterations = 3: three maps would be read as one for each channel; take 2 or 4")
+            raise ConfigError(
+                "iterations = 3: three maps would be read as one for each channel; take 2 or 4"
+            )
         self.iterations = iterations
         self.profile = LightProfile()
         last = nn.Linear(width, iterations)

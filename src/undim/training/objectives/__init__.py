@@ -12,7 +12,8 @@ from undim.training import loop
 from undim.training.config import build, build_from, read_values, recipe_from
 from undim.training.objectives import denoiser, exposure
 
-# name -> what makes the recipe of TOML values, and what trains by it: (recipe, data, run, resume=, device=) -> model
+# name -> what makes the recipe of TOML values, and what trains by it: (recipe, data, run, resume=,
+# device=) -> model
 TRAINERS: dict[str, tuple[Callable[[Mapping[str, Any]], Any], Callable[..., Path | None]]] = {
     "zero-reference": (recipe_from, loop.train),
     "exposure": (partial(build, exposure.ExposureRecipe), exposure.train),
@@ -23,7 +24,9 @@ TRAINERS: dict[str, tuple[Callable[[Mapping[str, Any]], Any], Callable[..., Path
 def train(
     path: Path, changes: Sequence[str], data: Path, run: Path | None, *, resume: bool, device: str
 ) -> tuple[Path, Path | None]:
-    """Train by the recipe file at `path`; returns the run folder, by default runs/NAME, and the model's ONNX file."""
+    """Train by the recipe file at `path`; returns the run folder, by default runs/NAME, and the
+    model's ONNX file.
+    """
     values = read_values(path, changes)
     trainer = values.get("trainer", "zero-reference")
     if trainer not in TRAINERS:

@@ -2,8 +2,9 @@
 
     undim train recipes/undim.toml --data ../shared/data
 
-The curve is the same for every pixel, so a thumbnail of 24 px stands for the whole: a step costs milliseconds, and a
-run a few minutes on one core. No dark photograph, and no picture of a benchmark, is seen.
+The curve is the same for every pixel, so a thumbnail of 24 px stands for the whole: a step costs
+milliseconds, and a run a few minutes on one core. No dark photograph, and no picture of a
+benchmark, is seen.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ WELL_LIT_FLOOR = 1e-4  # 40 dB, of pictures that are to stay as they are
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureRecipe(RecipeHead):
-    """One run. `folders` lie below the data folder; `darkening` holds the ranges of `Darkening` that differ."""
+    """One run. `folders` lie below the data folder; `darkening` holds the ranges of `Darkening`
+    that differ.
+    """
 
     trainer: str = "exposure"
     folders: tuple[str, ...]
@@ -52,7 +55,9 @@ class ExposureRecipe(RecipeHead):
     batch: int = 64
     well_lit: float = 0.2  # share of every batch that is not darkened and must stay as it is
     lamps: float = 0.4  # share of the scenes that get light sources, on up to 6 % of their pixels
-    scene_stops: float = 0.0  # a scene is this much brighter or dimmer, at most, than its photographer chose
+    scene_stops: float = (
+        0.0  # a scene is this much brighter or dimmer, at most, than its photographer chose
+    )
     steps: int = 4000
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
@@ -63,7 +68,12 @@ class ExposureRecipe(RecipeHead):
         one_of("model", self.model, MODELS)
         counts = ("iterations", "width", "maps_size", "crops", "batch", "steps")
         at_least(1, folders=len(self.folders), **{key: getattr(self, key) for key in counts})
-        at_least(0, learning_rate=self.learning_rate, weight_decay=self.weight_decay, scene_stops=self.scene_stops)
+        at_least(
+            0,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            scene_stops=self.scene_stops,
+        )
         at_least(0, seed=self.seed)
         share(well_lit=self.well_lit, lamps=self.lamps)
 
@@ -74,7 +84,9 @@ class ExposureRecipe(RecipeHead):
 
 
 def scene_crops(files: Iterable[Path], crops: int, seed: int) -> Tensor:
-    """Crops of photographs, between a third of their sides and all of them, as thumbnails (N, 3, 24, 24) uint8."""
+    """Crops of photographs, between a third of their sides and all of them, as thumbnails (N, 3,
+    24, 24) uint8.
+    """
     random = np.random.default_rng(seed)
     found = []
     for file in files:
@@ -83,7 +95,9 @@ def scene_crops(files: Iterable[Path], crops: int, seed: int) -> Tensor:
         for i in range(crops):
             shrink, aspect = random.uniform(0.35, 1), np.exp(random.uniform(-0.3, 0.3))
             width = photo.width if i == 0 else min(photo.width, int(photo.width * shrink / aspect))
-            height = photo.height if i == 0 else min(photo.height, int(photo.height * shrink * aspect))
+            height = (
+                photo.height if i == 0 else min(photo.height, int(photo.height * shrink * aspect))
+            )
             left = int(random.integers(0, photo.width - width + 1))
             top = int(random.integers(0, photo.height - height + 1))
             crop = photo.crop((left, top, left + width, top + height))
@@ -91,12 +105,20 @@ def scene_crops(files: Iterable[Path], crops: int, seed: int) -> Tensor:
     return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).contiguous()
 
 
-def draw_pairs(scenes: Tensor, recipe: ExposureRecipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """One batch of (dark, wanted) thumbnails, each (B, 3, 24, 24) in [0, 1]; the first ones are well lit and equal."""
+def draw_pairs(
+    scenes: Tensor, recipe: ExposureRecipe, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """One batch of (dark, wanted) thumbnails, each (B, 3, 24, 24) in [0, 1]; the first ones are
+    well lit and equal.
+    """
     wanted = scenes[torch.randint(len(scenes), (recipe.batch,), generator=generator)].float() / 255
     if recipe.scene_stops:
         brighter = dataclasses.replace(
-            recipe.darkening, stops=(-recipe.scene_stops, recipe.scene_stops), cast=0.0, flare=0.0, jpeg=0.0
+            recipe.darkening,
+            stops=(-recipe.scene_stops, recipe.scene_stops),
+            cast=0.0,
+            flare=0.0,
+            jpeg=0.0,
         )
         wanted = darken(wanted, brighter, generator, noise=0)[1]
     lamps = lamp_light(wanted, recipe.lamps, 0.06, generator)
@@ -111,18 +133,23 @@ def train_exposure(
     scenes: Tensor,
     report: Callable[[int, float, float], None] | None = None,
 ) -> None:
-    """Minimise the mean over pictures of log(mean squared error + floor), which is their PSNR up to a best one.
+    """Minimise the mean over pictures of log(mean squared error + floor), which is their PSNR up to
+    a best one.
 
-    The floor stands at 30 dB for dark captures and at 40 dB for well-lit pictures. `report` is called after every 100
-    steps, and after the last, with how often that was, the mean loss and the seconds taken. The net is left in
-    evaluation mode.
+    The floor stands at 30 dB for dark captures and at 40 dB for well-lit pictures. `report` is
+    called after every 100 steps, and after the last, with how often that was, the mean loss and the
+    seconds taken. The net is left in evaluation mode.
     """
     torch.manual_seed(recipe.seed)  # of dropout
     generator = torch.Generator().manual_seed(recipe.seed)
     floor = torch.full((recipe.batch,), FLOOR)
     floor[: recipe.well_lit_count] = WELL_LIT_FLOOR
-    optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=recipe.steps)
+    optimizer = torch.optim.AdamW(
+        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=recipe.steps
+    )
     net.train()
     start, total = time.monotonic(), 0.0
     for step in trange(recipe.steps, unit="step", disable=None):
@@ -130,7 +157,9 @@ def train_exposure(
         enhanced = enhance(dark, net(dark), recipe.iterations)
         loss = torch.log((enhanced - wanted).square().flatten(1).mean(1) + floor).mean()
         if not loss.isfinite():
-            raise TrainingError(f"the loss is not finite at step {step}; lower learning_rate = {recipe.learning_rate}")
+            raise TrainingError(
+                f"the loss is not finite at step {step}; lower learning_rate = {recipe.learning_rate}"
+            )
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
@@ -143,16 +172,24 @@ def train_exposure(
 
 
 def train(
-    recipe: ExposureRecipe, data: str | Path, run: str | Path, *, resume: bool = False, device: str = "auto"
+    recipe: ExposureRecipe,
+    data: str | Path,
+    run: str | Path,
+    *,
+    resume: bool = False,
+    device: str = "auto",
 ) -> Path:
-    """Train on the photographs in the recipe's folders below `data`; the run folder is that of `loop.train`.
+    """Train on the photographs in the recipe's folders below `data`; the run folder is that of
+    `loop.train`.
 
-    It takes minutes on one core, so there is no checkpoint to resume from, and no other device to wait for.
-    Returns the path of the trained model's ONNX file.
+    It takes minutes on one core, so there is no checkpoint to resume from, and no other device to
+    wait for. Returns the path of the trained model's ONNX file.
     """
     run = Path(run)
     if resume:
-        raise TrainingError(f"{recipe.name} trains in minutes and keeps no checkpoint; start it anew without --resume")
+        raise TrainingError(
+            f"{recipe.name} trains in minutes and keeps no checkpoint; start it anew without --resume"
+        )
     check_one_processor(recipe.name, device)
     if run.exists() and any(run.iterdir()):
         raise TrainingError(f"{run} is not empty; choose another -o")
@@ -165,9 +202,13 @@ def train(
             net,
             recipe,
             scene_crops(files, recipe.crops, recipe.seed),
-            lambda epoch, loss, seconds: record.write(epoch, "train", torch.tensor([loss]), seconds),
+            lambda epoch, loss, seconds: record.write(
+                epoch, "train", torch.tensor([loss]), seconds
+            ),
         )
-    facts = {key: str(getattr(recipe, key)) for key in ("model", "iterations", "width", "maps_size")}
+    facts = {
+        key: str(getattr(recipe, key)) for key in ("model", "iterations", "width", "maps_size")
+    }
     metadata = model_metadata(recipe, net, **facts)
     save_model(net, run / "model.safetensors", metadata)
     export_onnx(net, run / "model.onnx", metadata)
