@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,10 @@ from undim.evaluation.baselines import (
     exposed_to_045,
     gamma,
     null_model,
+    own_fusion,
+    shadow_lift,
 )
+from undim.evaluation.fusion import fuse
 
 RAMP = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
 
@@ -107,3 +111,34 @@ def test_clahe_keeps_the_ratios_of_the_channels() -> None:
     output = clahe(image)
     after = output / output.max(axis=2, keepdims=True)
     assert np.abs(before - after).max() < 0.02
+
+
+def backlit() -> np.ndarray:
+    """A dark tower before a bright sky, both with some texture and colour."""
+    rng = np.random.default_rng(0)
+    image = (rng.integers(-6, 7, (120, 160, 3)) + np.array([170, 190, 225])).astype(np.uint8)
+    image[30:, 60:100] = rng.integers(10, 30, (90, 40, 3))
+    return image
+
+
+@pytest.mark.parametrize("lift", [shadow_lift, own_fusion])
+def test_mixed_light_is_lifted_where_it_is_dark(lift: Callable[..., np.ndarray]) -> None:
+    before, after = backlit(), lift(backlit())
+    tower, sky = np.s_[60:, 70:90], np.s_[:, :30]
+    assert after[tower].mean() > 2 * before[tower].mean()
+    assert abs(after[sky].mean() - before[sky].mean()) < 25
+
+
+def test_fusing_a_picture_with_itself_gives_it_back() -> None:
+    image = np.random.default_rng(0).random((37, 61, 3)).astype(np.float32)
+    assert np.abs(fuse([image, image, image]) - image).max() < 1e-5
+
+
+def test_fusion_takes_each_place_from_where_it_is_well_exposed() -> None:
+    """The texture of either half is seen in one exposure only."""
+    texture = np.random.default_rng(0).random((64, 128, 3)).astype(np.float32)
+    dark, bright = 0.5 * texture, 0.5 + 0.5 * texture
+    dark[:, :64], bright[:, 64:] = 0, 1
+    fused = fuse([dark, bright])
+    assert fused[8:-8, 8:56].std() > 0.8 * bright[8:-8, 8:56].std()
+    assert fused[8:-8, 72:-8].std() > 0.8 * dark[8:-8, 72:-8].std()

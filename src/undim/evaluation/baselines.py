@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from undim.evaluation.fusion import fuse
 from undim.pixels.curve import apply_curves
 from undim.pixels.filter import filter_and_apply, guided_filter
+from undim.pixels.samples import to_unit
 
 RGB = NDArray[np.uint8]
 Array = NDArray[Any]
@@ -23,6 +25,8 @@ _GAMMA = 0.4
 # about the best single constant on LOL (0.38 on eval15, 0.40 on our485): a generous baseline
 _CURVE = 0.383
 _MEAN = 0.45  # of LOL's references
+_LIFT = 0.3  # a where it is black
+_EXPOSURES = (0.0, 0.15, 0.3, 0.5)  # a of the curves whose results are fused
 
 
 def unchanged(image: RGB) -> RGB:
@@ -108,6 +112,26 @@ def clahe(image: RGB, *, tiles: int = 8, clip: float = 2.0) -> RGB:
     return enhanced
 
 
+def shadow_lift(image: RGB) -> RGB:
+    """Dark places lifted by a smooth mask: the curve with a = 0.3 max(0, 1 - base / 0.5) at a place.
+
+    The base is the largest channel, smoothed by the guided filter (radius a fiftieth of the long
+    side, eps 0.01), so that the mask ends where a dark place ends.
+    """
+    largest = image.max(axis=2, keepdims=True).repeat(3, axis=2)
+    radius = min(max(max(image.shape) // 50, 1), 64)
+    base = guided_filter(largest, radius=radius, eps=1e-2)[..., 0] / np.float32(255)
+    mask = np.float32(_LIFT) * np.maximum(0, 1 - base / np.float32(0.5))
+    return apply_curves(image, mask[None])
+
+
+def own_fusion(image: RGB) -> RGB:
+    """Exposure fusion of the picture with itself, brightened by the curve with a = 0.15, 0.3 and 0.5."""
+    exposures = [to_unit(apply_curves(image, _constant(a))) for a in _EXPOSURES]
+    enhanced: RGB = np.rint(fuse(exposures) * 255).astype(np.uint8)
+    return enhanced
+
+
 BASELINES: dict[str, Callable[[RGB], RGB]] = {
     "input": unchanged,
     "autocontrast": autocontrast,
@@ -116,6 +140,8 @@ BASELINES: dict[str, Callable[[RGB], RGB]] = {
     "constant_curve": constant_curve,
     "null_model": null_model,
     "exposed_to_045": exposed_to_045,
+    "shadow_lift": shadow_lift,
+    "own_fusion": own_fusion,
 }
 
 

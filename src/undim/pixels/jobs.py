@@ -73,15 +73,19 @@ def _layout(curve_maps: Float32, iterations: int) -> tuple[int, int, int]:
     if curve_maps.ndim == 4 and curve_maps.shape[0] == 1 and curve_maps.size:
         return 1, 1, curve_maps.shape[1]
     n = iterations
-    layouts = {1: (1, 1, 1), n: (n, 1, 1), 3: (1, 3, 1), 3 * n: (n, 3, 1)}
-    if curve_maps.ndim != 3 or curve_maps.size == 0 or curve_maps.shape[0] not in layouts:
-        counts = ", ".join(map(str, sorted(layouts)))
-        raise InputError(
-            f"got curve maps of shape {curve_maps.shape}, expected (C, h, w) with C one of "
-            f"{counts} for {n} iterations, or (1, Z, h, w) with Z levels of brightness; "
-            "check that `iterations` is the model's"
-        )
-    return layouts[len(curve_maps)]
+    channels = curve_maps.shape[0] if curve_maps.ndim == 3 and curve_maps.size else 0
+    if channels in (1, 3):
+        return 1, channels, 1
+    if channels == n:
+        return n, 1, 1
+    if channels == 3 * n:
+        return n, 3, 1
+    counts = ", ".join(map(str, sorted({1, 3, n, 3 * n})))
+    raise InputError(
+        f"got curve maps of shape {curve_maps.shape}, expected (C, h, w) with C one of {counts} "
+        f"for {n} iterations, or (1, Z, h, w) with Z levels of brightness; "
+        "check that `iterations` is the model's"
+    )
 
 
 def brightness_levels(count: int) -> Float32:

@@ -268,10 +268,13 @@ def _change(values: dict[str, Any], change: str) -> None:
     except tomllib.TOMLDecodeError:
         value = text
     *tables, last = key.strip().split(".")
+    place = values
     for table in tables:
-        inner = values.get(table, {})
-        values[table] = values = dict(inner) if isinstance(inner, Mapping) else {"weight": inner}
-    values[last] = value
+        inner = place.get(table, {})
+        # a loss that is a bare number becomes a table, so that an argument can stand beside it
+        place[table] = dict(inner) if isinstance(inner, Mapping) else {"weight": inner}
+        place = place[table]
+    place[last] = value
 
 
 def at_least(least: int, **values: float) -> None:
