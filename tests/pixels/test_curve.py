@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from undim.errors import InputError
+from undim.pixels import reference
 from undim.pixels.curve import apply_curves
+from undim.pixels.jobs import NO_FILTER, Curve
 from undim.pixels.kernel import SlowKernelWarning, kernel, thread_count
 from undim.pixels.samples import MAXIMUM
 
@@ -222,7 +224,9 @@ def test_numpy_stands_in_for_the_kernel_with_one_warning() -> None:
     image, maps = picture(np.uint8), random_maps(24, 4, 5)
     with pytest.warns(SlowKernelWarning, match="compiler"):
         out = apply_curves(image, maps)
-    assert np.array_equal(out(image, maps))
+    expected = np.empty_like(image)
+    reference.enhance(image, expected, Curve.of(maps), NO_FILTER, 1)
+    assert np.array_equal(out, expected)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         apply_curves(image, maps)

@@ -27,7 +27,8 @@ struct Position {
 // rows of RGB, 1 in planes. `rows` of coefficients: one for each step, times the channels of the maps in planes.
 template <Index lanes>
 struct Coefficients {
-    const Job& job;
+    const Curve& curve;
+    Index picture_height, picture_width;
     Index pixels, width, rows;  // of the tile; width in samples
     Index map_row = -1;         // the one that base holds
     float *base, *slope;        // (rows, width) each
@@ -35,8 +36,13 @@ struct Coefficients {
     Index *run_end, *run_column;  // runs of pixels that lie between the same two map columns
     Index runs = 0;
 
-    Coefficients(const Job& j, Index n, Arena& arena)
-        : job(j), pixels(n), width(lanes * n), rows(j.steps * (lanes == 1 ? j.map_channels : 1)) {
+    Coefficients(const Curve& c, Index h, Index w, Index n, Arena& arena)
+        : curve(c),
+          picture_height(h),
+          picture_width(w),
+          pixels(n),
+          width(lanes * n),
+          rows(c.steps * (lanes == 1 ? c.channels : 1)) {
         base = arena.take<float>(rows * width);
         slope = arena.take<float>(rows * width);
         across = arena.take<float>(pixels);
@@ -46,7 +52,7 @@ struct Coefficients {
 
     void start_at(Index left) {
         for (Index x = 0; x < pixels; ++x) {
-            const Position p(left + x, job.width, job.map_width);
+            const Position p(left + x, picture_width, curve.width);
             across[x] = p.weight;
             if (runs == 0 || run_column[runs - 1] != p.lower) run_column[runs++] = p.lower;
             run_end[runs - 1] = x + 1;
@@ -56,13 +62,13 @@ struct Coefficients {
     // base moves on by slope, and slope becomes the way from there to map row `row`.
     void advance_to(Index row) {
         for (Index j = 0; j < rows * width; ++j) base[j] += slope[j];
-        const Index plane = job.map_height * job.map_width, planes = job.steps * job.map_channels;
+        const Index plane = curve.height * curve.width, planes = curve.steps * curve.channels;
         for (Index k = 0; k < rows; ++k) {
-            const float* map = job.maps + k * (planes / rows) * plane + row * job.map_width;
+            const float* map = curve.maps + k * (planes / rows) * plane + row * curve.width;
             Index x = 0;
             for (Index i = 0; i < runs; ++i) {
                 const Index column = run_column[i];
-                const Index next = column + 1 < job.map_width ? column + 1 : column;
+                const Index next = column + 1 < curve.width ? column + 1 : column;
                 float here[lanes], step[lanes];
                 for (Index c = 0; c < lanes; ++c) {
                     const float* channel = map + (planes / rows == lanes ? c : 0) * plane;
@@ -79,7 +85,7 @@ struct Coefficients {
 
     // Bring base and slope to row y of the image; returns the slope's weight there.
     float at(Index y) {
-        const Position p(y, job.height, job.map_height);
+        const Position p(y, picture_height, curve.height);
         if (p.lower != map_row) {
             if (map_row < 0 || p.lower != map_row + 1) {
                 for (Index j = 0; j < rows * width; ++j) base[j] = slope[j] = 0;
@@ -116,7 +122,7 @@ struct Curves : Coefficients<3> {
         const float weight = at(y);
         Index k = 0;
         for (; k + 4 <= rows; k += 4) walk_row<4>(base + k * width, slope + k * width, weight, width, v, width);
-        for (; k < job.iterations; ++k) {
+        for (; k < curve.iterations; ++k) {
             const Index row = rows == 1 ? 0 : k * width;
             walk_row<1>(base + row, slope + row, weight, width, v, width);
         }

@@ -8,7 +8,7 @@
 
 namespace undim {
 
-// Planar YUV in, planar YUV of the same shape out, the curve on RGB between (undim/video/yuv.py has the formula).
+// Planar YUV in, planar YUV of the same shape out, the curve on RGB between (undim/pixels/yuv.py has the formula).
 struct Yuv {
     struct Planes {
         unsigned char* data[3];    // Y, U, V; contiguous samples along a row, uint8 or, if wide, uint16
@@ -23,12 +23,13 @@ struct Yuv {
 
     float red, blue;  // weights of the matrix; green has the rest
 
-    Job curve;  // height and width, and the curve's fields
+    std::int64_t height, width;
+    Curve curve;
 
     bool words;  // walk in 16-bit integers: for 8 steps of the curve, 8 bits out, and the same levels or 256ths of them in
 };
 
-// One step of the average over time (undim/video/averaging.py has the formula), on three planes that are either of one
+// One step of the average over time (undim/pixels/average.py has the formula), on three planes that are either of one
 // size or, as YUV, finer in the first. A cell is one sample of the last plane and the samples of the others there.
 struct Average {
     struct Plane {

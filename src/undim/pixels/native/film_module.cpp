@@ -3,91 +3,109 @@
 #include "film_module.hpp"
 
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/tuple.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
-#include <tuple>
 
+#include "arguments.hpp"
 #include "cpu.hpp"
 #include "workers.hpp"
-
-namespace nb = nanobind;
 
 namespace undim {
 namespace {
 
 constexpr std::int64_t tile_pixels = 1 << 16;
 constexpr std::int64_t tiles_per_thread = 4;  // fewer take less time than the start of a thread
-constexpr std::int64_t band_height = 64;       // of the average, in rows of cells
+constexpr std::int64_t band_height = 64;      // of the average, in rows of cells
+
+template <typename Array>
+using Three = std::array<Array, 3>;
 
 using Plane = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
 using OutPlane = nb::ndarray<nb::ndim<2>, nb::device::cpu>;
-using Maps = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
-using Levels = std::tuple<float, float, float, float, float>;  // black, luma, grey, chroma, maximum
-
-template <typename Array>
-using Three = std::tuple<Array, Array, Array>;
 
 template <typename T>
 using Contiguous = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
+// The shapes of planes, for errors.
 template <typename Array>
-std::int64_t extent(const Array& array, std::size_t axis) {
-    return static_cast<std::int64_t>(array.shape(axis));
-}
-
-template <typename A, typename B>
-bool same_shape(const A& a, const B& b) {
-    return a.shape(0) == b.shape(0) && a.shape(1) == b.shape(1);
-}
-
-void require(bool good) {
-    if (!good) throw nb::value_error("arguments do not fit together");
+std::string shapes_of(const Three<Array>& planes) {
+    return shape_of(planes[0]) + ", " + shape_of(planes[1]) + ", " + shape_of(planes[2]);
 }
 
 template <typename Array>
-Yuv::Planes planes_of(const Three<Array>& arrays, const Levels& levels) {
+Three<Array> three_of(nb::handle planes) {
+    require(nb::len(planes) == 3, std::to_string(nb::len(planes)) + " planes", "three");
+    return {array_of<Array>(planes[0], "planes"), array_of<Array>(planes[1], "planes"),
+            array_of<Array>(planes[2], "planes")};
+}
+
+// Whether the samples are uint16, and not uint8; all planes' must be the same.
+template <typename Array>
+bool wide_of(const Three<Array>& planes) {
+    const bool wide = planes[0].dtype() == nb::dtype<std::uint16_t>();
+    for (const Array& plane : planes)
+        require(plane.dtype() == (wide ? nb::dtype<std::uint16_t>() : nb::dtype<std::uint8_t>()),
+                "planes of several or other types", "all of uint8 or all of uint16");
+    return wide;
+}
+
+// Samples of the first plane to a sample of the others along an axis: 1, or 2 with the last cell
+// cut where they are odd.
+template <typename Array>
+std::int64_t per_cell(const Three<Array>& planes, std::size_t axis) {
+    const std::int64_t fine = extent(planes[0], axis), coarse = extent(planes[2], axis);
+    require(fine > 0 && same_shape(planes[1], planes[2]) &&
+                (coarse == fine || coarse == (fine + 1) / 2),
+            "planes of shapes " + shapes_of(planes),
+            "Y not empty, U and V of its size or half of it, rounded up");
+    return coarse == fine ? 1 : 2;
+}
+
+template <typename Array>
+Yuv::Planes planes_of(nb::handle frame, const Three<Array>& arrays) {
     Yuv::Planes planes{};
-    const Array* const all[3] = {&std::get<0>(arrays), &std::get<1>(arrays), &std::get<2>(arrays)};
-    planes.wide = all[0]->dtype() == nb::dtype<std::uint16_t>();
+    planes.wide = wide_of(arrays);
     for (int i = 0; i < 3; ++i) {
-        const auto bytes = static_cast<std::ptrdiff_t>(all[i]->itemsize());
-        require(all[i]->dtype() == (planes.wide ? nb::dtype<std::uint16_t>() : nb::dtype<std::uint8_t>()));
-        require(all[i]->size() > 0 && (all[i]->shape(1) == 1 || all[i]->stride(1) == 1));
-        planes.data[i] = static_cast<unsigned char*>(const_cast<void*>(static_cast<const void*>(all[i]->data())));
-        planes.stride[i] = all[i]->stride(0) * bytes;
+        const Array& array = arrays[i];
+        require(array.shape(1) == 1 || array.stride(1) == 1,
+                "planes with strides between the samples of a row", "them side by side");
+        planes.data[i] = static_cast<unsigned char*>(const_cast<void*>(
+            static_cast<const void*>(array.data())));
+        planes.stride[i] = array.stride(0) * static_cast<std::ptrdiff_t>(array.itemsize());
     }
-    std::tie(planes.black, planes.luma, planes.grey, planes.chroma, planes.maximum) = levels;
+    const auto levels = nb::cast<std::array<float, 5>>(frame.attr("levels"));
+    planes.black = levels[0];
+    planes.luma = levels[1];
+    planes.grey = levels[2];
+    planes.chroma = levels[3];
+    planes.maximum = levels[4];
     return planes;
 }
 
-void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Three<OutPlane>& bright,
-                  const Levels& bright_levels, const std::tuple<float, float>& matrix, const Maps& maps,
-                  std::int64_t iterations, int threads, const std::string& instructions) {
-    const auto &y = std::get<0>(dark), &u = std::get<1>(dark), &v = std::get<2>(dark);
+void brighten_yuv(nb::handle dark, nb::handle bright, nb::handle curve, int threads,
+                  const std::string& instructions) {
+    const auto in = three_of<Plane>(dark.attr("planes"));
+    const auto out = three_of<OutPlane>(bright.attr("planes"));
+    for (int i = 0; i < 3; ++i)
+        require(same_shape(in[i], out[i]),
+                "planes of shapes " + shapes_of(out) + " for " + shapes_of(in), "the same");
+    const auto weights = nb::cast<std::array<float, 2>>(dark.attr("weights"));
     Yuv job{};
-    job.in = planes_of(dark, dark_levels);
-    job.out = planes_of(bright, bright_levels);
-    std::tie(job.red, job.blue) = matrix;
-    Job& curve = job.curve;
-    curve.height = extent(y, 0);
-    curve.width = extent(y, 1);
-    job.down = extent(u, 0) == curve.height ? 1 : 2;
-    job.across = extent(u, 1) == curve.width ? 1 : 2;
-    curve.iterations = iterations;
-    curve.maps = maps.data();
-    curve.steps = extent(maps, 0);
-    curve.map_channels = extent(maps, 1);
-    curve.map_height = extent(maps, 2);
-    curve.map_width = extent(maps, 3);
-    require(extent(u, 0) == (curve.height + job.down - 1) / job.down &&
-            extent(u, 1) == (curve.width + job.across - 1) / job.across);
-    require(same_shape(u, v) && same_shape(y, std::get<0>(bright)) && same_shape(u, std::get<1>(bright)) &&
-            same_shape(u, std::get<2>(bright)));
-    require((curve.steps == 1 || curve.steps == iterations) && (curve.map_channels == 1 || curve.map_channels == 3) &&
-            maps.size() > 0 && iterations > 0 && threads > 0);
+    job.height = extent(in[0], 0);
+    job.width = extent(in[0], 1);
+    job.down = per_cell(in, 0);
+    job.across = per_cell(in, 1);
+    job.in = planes_of(dark, in);
+    job.out = planes_of(bright, out);
+    job.red = weights[0];
+    job.blue = weights[1];
+    job.curve = curve_of(curve);
+    require(job.curve.iterations > 0, "iterations=0", "at least 1");
+    check_threads(threads);
 
     const FilmKernel& kernel = instruction_set(instructions).film;
     const float finer = job.in.wide && !job.out.wide ? 256.0f : 1.0f;
@@ -95,79 +113,91 @@ void brighten_yuv(const Three<Plane>& dark, const Levels& dark_levels, const Thr
                              job.in.grey == finer * job.out.grey && job.in.chroma == finer * job.out.chroma;
     const bool usual_levels = job.out.black <= 16.0f && job.out.luma >= 128.0f && job.out.chroma >= job.out.luma &&
                               job.out.chroma <= 255.0f && job.out.grey == 128.0f;
-    job.words = kernel.words && iterations == 8 && !job.out.wide && same_levels && usual_levels;
-    const bool whole = curve.map_height == 1 && curve.map_width == 1 && !job.words;
-    const std::int64_t width = whole ? curve.width : tile_width;
-    const std::int64_t height = std::max<std::int64_t>(1, tile_pixels / width / 2) * 2;  // even, so that no cell is cut
-    const std::int64_t across = (curve.width + width - 1) / width;
-    const std::int64_t tiles = across * ((curve.height + height - 1) / height);
+    job.words = kernel.words && job.curve.iterations == 8 && !job.out.wide && same_levels && usual_levels;
+    const bool whole = job.curve.height * job.curve.width == 1 && !job.words;
+    const std::int64_t width = whole ? job.width : tile_width;
+    const std::int64_t height =
+        std::max<std::int64_t>(1, tile_pixels / width / 2) * 2;  // even, so that no cell is cut
+    const std::int64_t across = (job.width + width - 1) / width;
+    const std::int64_t tiles = across * ((job.height + height - 1) / height);
+    const std::int64_t workers = std::clamp<std::int64_t>(tiles / tiles_per_thread, 1, threads);
     const std::size_t bytes = kernel.brighten(job, {0, height, 0, width}, nullptr);
     nb::gil_scoped_release release;
-    share(tiles, std::clamp<std::int64_t>(tiles / tiles_per_thread, 1, threads), bytes,
-          [&](std::int64_t i, unsigned char* scratch) {
-              const std::int64_t top = i / across * height, left = i % across * width;
-              kernel.brighten(job, {top, std::min(top + height, curve.height), left, std::min(left + width, curve.width)},
-                              scratch);
-          });
+    share(tiles, workers, bytes, [&](std::int64_t i, unsigned char* scratch) {
+        const std::int64_t top = i / across * height, left = i % across * width;
+        const std::int64_t bottom = std::min(top + height, job.height);
+        kernel.brighten(job, {top, bottom, left, std::min(left + width, job.width)}, scratch);
+    });
 }
 
-void average_planes(const Three<Plane>& frame, const Three<Contiguous<const std::uint16_t>>& before,
-                    const Contiguous<const std::uint8_t>& count, const Three<Contiguous<std::uint16_t>>& after,
-                    const Contiguous<std::uint8_t>& next_count, int shift, float size_limit, float shift_limit,
-                    float shift_share, int frames, int threads, const std::string& instructions) {
+void average_planes(nb::handle frame, int depth, nb::handle before, nb::handle after,
+                    nb::handle limits, int threads, const std::string& instructions) {
+    const auto fresh = three_of<Plane>(frame);
+    const auto old = three_of<Contiguous<const std::uint16_t>>(before.attr("planes"));
+    const auto next = three_of<Contiguous<std::uint16_t>>(after.attr("planes"));
+    const auto count = array_of<Contiguous<const std::uint8_t>>(before.attr("count"), "count");
+    const auto next_count = array_of<Contiguous<std::uint8_t>>(after.attr("count"), "count");
     Average job{};
-    job.wide = std::get<0>(frame).dtype() == nb::dtype<std::uint16_t>();
-    job.shift = shift;
-    job.rows = extent(count, 0);
-    job.columns = extent(count, 1);
-    const auto add = [&](int i, const Plane& plane, const auto& old, const auto& fresh) {
+    job.wide = wide_of(fresh);
+    require(depth <= 16 && depth >= (job.wide ? 1 : 8), "depth=" + std::to_string(depth),
+            "the bits of a sample that are in use");
+    job.shift = 16 - depth;
+    for (int i = 0; i < 3; ++i) {
+        const Plane& plane = fresh[i];
+        require(same_shape(plane, old[i]) && same_shape(plane, next[i]),
+                "planes of shapes " + shapes_of(old) + " for " + shapes_of(fresh), "the same");
         const auto bytes = static_cast<std::ptrdiff_t>(plane.itemsize());
-        Average::Plane& to = job.planes[i];
-        to = {static_cast<const unsigned char*>(plane.data()), plane.stride(0) * bytes, plane.stride(1) * bytes,
-              old.data(), fresh.data(), extent(plane, 0), extent(plane, 1), 1, 1};
-        if (i == 0) {
-            to.down = to.height == job.rows ? 1 : 2;
-            to.across = to.width == job.columns ? 1 : 2;
-        }
-        require(plane.dtype() == (job.wide ? nb::dtype<std::uint16_t>() : nb::dtype<std::uint8_t>()));
-        require(to.width > 0 && same_shape(plane, old) && same_shape(plane, fresh));
-        require(job.rows == (to.height + to.down - 1) / to.down && job.columns == (to.width + to.across - 1) / to.across);
-    };
-    add(0, std::get<0>(frame), std::get<0>(before), std::get<0>(after));
-    add(1, std::get<1>(frame), std::get<1>(before), std::get<1>(after));
-    add(2, std::get<2>(frame), std::get<2>(before), std::get<2>(after));
-    require(same_shape(count, next_count) && frames >= 1 && frames <= 255 && threads >= 1);
-    require(shift >= 0 && shift <= (job.wide ? 15 : 8));
+        job.planes[i] = {static_cast<const unsigned char*>(plane.data()),
+                         plane.stride(0) * bytes,
+                         plane.stride(1) * bytes,
+                         old[i].data(),
+                         next[i].data(),
+                         extent(plane, 0),
+                         extent(plane, 1),
+                         1,
+                         1};
+    }
+    job.planes[0].down = per_cell(fresh, 0);
+    job.planes[0].across = per_cell(fresh, 1);
+    require(same_shape(count, fresh[2]) && same_shape(next_count, fresh[2]),
+            "count of shape " + shape_of(count) + " for planes of " + shapes_of(fresh),
+            "that of the last plane");
+    check_threads(threads);
     job.count = count.data();
     job.next_count = next_count.data();
+    job.rows = extent(count, 0);
+    job.columns = extent(count, 1);
     job.reach_down = job.planes[0].down == 2 ? 1 : 2;
     job.reach_across = job.planes[0].across == 2 ? 1 : 2;
-    job.size_limit = size_limit;
-    job.shift_limit = shift_limit;
-    job.shift_share = shift_share;
-    job.frames = frames;
+    job.size_limit = nb::cast<float>(limits.attr("size"));
+    job.shift_limit = nb::cast<float>(limits.attr("shift"));
+    job.shift_share = nb::cast<float>(limits.attr("share"));
+    job.frames = nb::cast<int>(limits.attr("frames"));
+    require(job.frames >= 1 && job.frames <= 255, "frames=" + std::to_string(job.frames),
+            "1 to 255");
 
     const FilmKernel& kernel = instruction_set(instructions).film;
     const std::int64_t bands = (job.rows + band_height - 1) / band_height;
     const std::size_t bytes = kernel.average_scratch(job);
     nb::gil_scoped_release release;
-    share(bands, std::min<std::int64_t>(bands, threads), bytes, [&](std::int64_t i, unsigned char* scratch) {
-        kernel.average(job, i * band_height, std::min((i + 1) * band_height, job.rows), scratch);
-    });
+    share(bands, std::min<std::int64_t>(bands, threads), bytes,
+          [&](std::int64_t i, unsigned char* scratch) {
+              const std::int64_t top = i * band_height;
+              kernel.average(job, top, std::min(top + band_height, job.rows), scratch);
+          });
 }
 
 }  // namespace
 
 void add_film(nb::module_& module) {
     using namespace nb::literals;
-    module.def("brighten_yuv", &brighten_yuv, "dark"_a, "dark_levels"_a, "bright"_a, "bright_levels"_a, "matrix"_a,
-               "maps"_a.noconvert(), "iterations"_a, "threads"_a, "instructions"_a = "",
-               "Walk the curve on planes (Y, U, V) from dark into bright, which may be the same; levels are (black, luma, "
-               "grey, chroma, maximum), matrix the weights of red and blue.");
-    module.def("average_planes", &average_planes, "frame"_a, "before"_a.noconvert(), "count"_a.noconvert(),
-               "after"_a.noconvert(), "next_count"_a.noconvert(), "shift"_a, "size_limit"_a, "shift_limit"_a, "shift_share"_a,
-               "frames"_a, "threads"_a, "instructions"_a = "",
-               "One step of the average over time, from before and count into after and next_count, in units of 2^-shift.");
+    module.def("brighten_yuv", &brighten_yuv, "dark"_a, "bright"_a, "curve"_a, "threads"_a,
+               "instructions"_a = "",
+               "Walk the curve on the planes of dark into those of bright, which may be the same.");
+    module.def("average_planes", &average_planes, "frame"_a, "depth"_a, "before"_a, "after"_a,
+               "limits"_a, "threads"_a, "instructions"_a = "",
+               "One step of the average over time, from before into after, with a frame of `depth` "
+               "bits.");
 }
 
 }  // namespace undim

@@ -59,7 +59,7 @@ struct Five {
 
 // The self-guided filter (He, Sun, Tang 2013), fed row by row, with running sums down the columns.
 template <typename Sum>
-struct Filter {
+struct GuidedFilter {
     Index radius, window, width;  // width of the tile in samples
     float eps[3];                 // of the three channels
     float* noise;                 // eps along a row
@@ -71,7 +71,7 @@ struct Filter {
     Across<Sum> across_x;
     Across<float> across_a;
 
-    Filter(const Job& job, Index pixels, Arena& arena)
+    GuidedFilter(const Filter& job, Index pixels, Arena& arena)
         : radius(job.radius),
           window(2 * radius + 1),
           width(3 * pixels),

@@ -21,27 +21,27 @@ template <typename T>
 struct Workspace {
     float *fresh, *v, *opponent, *originals;  // the last two only where colour differences are filtered
     T* strided;
-    Filter<typename Variance<T>::Sum> filter;
+    GuidedFilter<typename Variance<T>::Sum> filter;
     Curves curves;
 
     Workspace(const Job& job, Index pixels, Arena& arena)
-        : fresh(arena.take<float>(3 * (pixels + 4 * job.radius))),
+        : fresh(arena.take<float>(3 * (pixels + 4 * job.filter.radius))),
           v(arena.take<float>(3 * pixels)),
-          opponent(arena.take<float>(job.chroma_eps > 0.0f ? 3 * (pixels + 4 * job.radius) : 0)),
-          originals(arena.take<float>(job.chroma_eps > 0.0f ? 3 * pixels * (2 * job.radius + 1) : 0)),
-          strided(arena.take<T>(3 * (pixels + 4 * job.radius))),
-          filter(job, pixels, arena),
-          curves(job, pixels, arena) {}
+          opponent(arena.take<float>(job.filter.chroma_eps > 0.0f ? 3 * (pixels + 4 * job.filter.radius) : 0)),
+          originals(arena.take<float>(job.filter.chroma_eps > 0.0f ? 3 * pixels * (2 * job.filter.radius + 1) : 0)),
+          strided(arena.take<T>(3 * (pixels + 4 * job.filter.radius))),
+          filter(job.filter, pixels, arena),
+          curves(job.curve, job.height, job.width, pixels, arena) {}
 };
 
 template <typename T>
 bool run(const Job& job, const Tile& tile, unsigned char* scratch) {
-    const Index halo = 2 * job.radius;
+    const Index halo = 2 * job.filter.radius;
     const Index pixels = tile.right - tile.left;
     Arena arena{scratch};
     Workspace<T> work(job, pixels, arena);
     work.curves.start_at(tile.left);
-    if (job.radius) work.filter.clear();
+    if (job.filter.radius) work.filter.clear();
 
     bool good = true;
     const Index rows = tile.bottom - tile.top + 2 * halo;
@@ -49,8 +49,8 @@ bool run(const Job& job, const Tile& tile, unsigned char* scratch) {
         good &= load(job, mirror(tile.top - halo + i, job.height), tile.left - halo, tile.right + halo, work.fresh,
                      work.strided);
         const float* before = work.fresh;
-        if (job.radius) {
-            const bool opponent = job.chroma_eps > 0.0f;
+        if (job.filter.radius) {
+            const bool opponent = job.filter.chroma_eps > 0.0f;
             const Index ring = halo + 1, n = 3 * pixels;
             if (opponent) {
                 float* row = work.originals + i % ring * n;
@@ -71,7 +71,7 @@ bool run(const Job& job, const Tile& tile, unsigned char* scratch) {
             for (Index j = 0; j < 3 * pixels; ++j) work.v[j] = before[j];
         }
         const Index y = tile.top + i - 2 * halo;
-        if (job.iterations) work.curves.walk(y, work.v);
+        if (job.curve.iterations) work.curves.walk(y, work.v);
         from_unit(work.v, before, reinterpret_cast<T*>(job.out) + 3 * (y * job.width + tile.left), 3 * pixels);
     }
     return good;

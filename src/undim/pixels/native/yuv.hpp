@@ -91,7 +91,7 @@ struct Brightening {
         : job(j),
           pixels(n),
           cells((n + j.across - 1) / j.across),
-          constant(j.curve.map_height == 1 && j.curve.map_width == 1),
+          constant(j.curve.height == 1 && j.curve.width == 1),
           u(arena.take<float>(n)),
           v(arena.take<float>(n)),
           cell(arena.take<float>(3 * n)),
@@ -102,13 +102,13 @@ struct Brightening {
           blue(arena.take<float>(n)),
           red(arena.take<float>(n)),
           steps(arena.take<float>(3 * j.curve.iterations)),
-          maps(j.curve, constant ? 0 : n, arena) {}
+          maps(j.curve, j.height, j.width, constant ? 0 : n, arena) {}
 
     void run(const Tile& tile) {
         for (Index k = 0; constant && k < job.curve.iterations; ++k)
             for (Index c = 0; c < 3; ++c) {
-                const Index step = job.curve.steps == 1 ? 0 : k, channel = job.curve.map_channels == 3 ? c : 0;
-                steps[3 * k + c] = job.curve.maps[step * job.curve.map_channels + channel];
+                const Index step = job.curve.steps == 1 ? 0 : k, channel = job.curve.channels == 3 ? c : 0;
+                steps[3 * k + c] = job.curve.maps[step * job.curve.channels + channel];
             }
         if (!constant) maps.start_at(tile.left);
         change_cells(*this, job, tile);
@@ -141,7 +141,7 @@ struct Brightening {
 
     template <int n>
     void walk_steps(Index k, float weight) {
-        const Index channels = job.curve.map_channels, stride = channels * pixels;
+        const Index channels = job.curve.channels, stride = channels * pixels;
         const float* base = maps.base + (job.curve.steps > 1 ? k * stride : 0);
         const float* slope = maps.slope + (base - maps.base);
         if (!constant && channels == 1)

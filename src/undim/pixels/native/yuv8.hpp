@@ -192,12 +192,12 @@ struct Brightening8 {
         : job(j),
           pixels(n),
           cells((n + j.across - 1) / j.across),
-          kind(j.curve.map_height * j.curve.map_width == 1 ? Maps::constant
-               : j.curve.map_channels == 1                 ? Maps::shared
+          kind(j.curve.height * j.curve.width == 1 ? Maps::constant
+               : j.curve.channels == 1                 ? Maps::shared
                                                            : Maps::of_planes),
           scales(scales_of(j)),
           rows(arena.take<Rows8>(1)),
-          maps(j.curve, kind == Maps::constant ? 0 : n, arena) {}
+          maps(j.curve, j.height, j.width, kind == Maps::constant ? 0 : n, arena) {}
 
     void run(const Tile& tile) {
         if (kind == Maps::constant)
@@ -241,7 +241,7 @@ struct Brightening8 {
     }
 
     void read_constants() {
-        const Index channels = job.curve.map_channels;
+        const Index channels = job.curve.channels;
         for (Index k = 0; k < 8; ++k)
             for (Index c = 0; c < 3; ++c) {
                 const Index step = job.curve.steps == 1 ? 0 : k, channel = channels == 3 ? c : 0;
@@ -254,7 +254,7 @@ struct Brightening8 {
         const float weight = maps.at(y);
         if (maps.map_row != map_row) {
             map_row = maps.map_row;
-            const Index channels = job.curve.map_channels;
+            const Index channels = job.curve.channels;
             for (Index k = 0; k < 8; ++k)
                 for (Index c = 0; c < channels; ++c) {
                     const Index from = ((job.curve.steps == 1 ? 0 : k) * channels + c) * pixels;
