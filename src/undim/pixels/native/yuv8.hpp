@@ -6,6 +6,7 @@
 #include "curves.hpp"
 #include "film_job.hpp"
 #include "planes.hpp"
+#include "yuv.hpp"
 
 namespace undim {
 namespace {
@@ -54,8 +55,6 @@ struct Rows8 {
     Word cell_more[3][tile_width], cell_less[3][tile_width];  // as above, of cells
     Signed u[tile_width], v[tile_width], mean[tile_width];    // of cells: chroma above grey, what is added to it
 };
-
-enum class Maps { constant, shared, of_planes };
 
 struct Scales {
     Signed red, green, blue;  // weights of the matrix
@@ -192,9 +191,7 @@ struct Brightening8 {
         : job(j),
           pixels(n),
           cells((n + j.across - 1) / j.across),
-          kind(j.curve.height * j.curve.width == 1 ? Maps::constant
-               : j.curve.channels == 1                 ? Maps::shared
-                                                           : Maps::of_planes),
+          kind(kind_of(j.curve)),
           scales(scales_of(j)),
           rows(arena.take<Rows8>(1)),
           maps(j.curve, j.height, j.width, kind == Maps::constant ? 0 : n, arena) {}
