@@ -23,6 +23,9 @@ struct Position {
     }
 };
 
+// In floats; rows that are worked on in whole registers have room for one more.
+constexpr Index widest_register = 16;
+
 // A tile's pixels between the columns of the maps: runs of pixels that lie between the same two.
 struct Columns {
     Index pixels;
@@ -32,7 +35,7 @@ struct Columns {
 
     Columns(Index n, Arena& arena)
         : pixels(n),
-          across(arena.take<float>(n)),
+          across(arena.take<float>(n + widest_register)),
           run_end(arena.take<Index>(n)),
           run_column(arena.take<Index>(n)) {}
 

@@ -182,16 +182,13 @@ struct Curves {
     bool sliced;           // a depends on the brightness too
     Coefficients<3> maps;  // where it does not
     Grid grid;             // where it does
-    float *guide, *a;
 
     Curves(const Curve& c, Index height, Index width, Index n, Arena& arena)
         : curve(c),
           pixels(n),
           sliced(c.levels > 1),
           maps(c, height, width, sliced ? 0 : n, arena),
-          grid(c, height, width, sliced ? n : 0, arena),
-          guide(arena.take<float>(sliced ? n : 0)),
-          a(arena.take<float>(sliced ? n : 0)) {}
+          grid(c, height, width, sliced ? n : 0, arena) {}
 
     void start_at(Index left) {
         if (sliced)
@@ -203,9 +200,9 @@ struct Curves {
     // Walk the steps on row y of the image; v holds the tile's samples in [0, 1].
     void walk(Index y, float* v) {
         if (sliced) {
-            brightest<3>(v, v + 1, v + 2, guide, pixels);
-            grid.slice(y, guide, a);
-            in_steps(curve.iterations, Sliced{a}, [&](auto part, Sliced from) {
+            brightest<3>(v, v + 1, v + 2, grid.guide, pixels);
+            grid.slice(y);
+            in_steps(curve.iterations, Sliced{grid.a}, [&](auto part, Sliced from) {
                 walk_pixels<decltype(part)::steps>(from, v, pixels);
             });
         } else {

@@ -113,7 +113,7 @@ void brighten_yuv(nb::handle dark, nb::handle bright, nb::handle curve, int thre
                              job.in.grey == finer * job.out.grey && job.in.chroma == finer * job.out.chroma;
     const bool usual_levels = job.out.black <= 16.0f && job.out.luma >= 128.0f && job.out.chroma >= job.out.luma &&
                               job.out.chroma <= 255.0f && job.out.grey == 128.0f;
-    job.words = kernel.words && job.curve.levels == 1 && job.curve.iterations == 8 && !job.out.wide && same_levels && usual_levels;
+    job.words = kernel.words && job.curve.iterations == 8 && !job.out.wide && same_levels && usual_levels;
     const bool whole = job.curve.levels * job.curve.height * job.curve.width == 1 && !job.words;
     const std::int64_t width = whole ? job.width : tile_width;
     const std::int64_t height =

@@ -17,6 +17,13 @@ namespace {
 
 constexpr Index segment_group = 4;  // segments to one pass over the pixels
 
+Index whole_registers(Index n) { return (n + widest_register - 1) / widest_register * widest_register; }
+
+// A run of pixels: a at black.
+void start(float here, float there, const float* __restrict across, float* __restrict a, Index n) {
+    for (Index x = 0; x < n; ++x) a[x] = here + across[x] * (there - here);
+}
+
 // A run of pixels: a += the segments' share. Slopes are here + across * (there - here); knots are
 // the segments' ends, the one before them included.
 void add_segments(const float* knots, const float* here, const float* there,
@@ -45,6 +52,7 @@ struct Grid {
     // For the two map columns of each run the terms: a at black, then the slopes.
     float *base, *slope;  // of an image row they are base + weight * slope
     float* nodes;
+    float *guide, *a;    // of a row of pixels: what chooses among the levels, and what it finds
     Index map_row = -1;  // the one that base holds
 
     Grid(const Curve& c, Index height, Index width, Index pixels, Arena& arena)
@@ -57,7 +65,9 @@ struct Grid {
           knots(arena.take<float>(terms)),
           base(arena.take<float>(2 * terms * pixels)),
           slope(arena.take<float>(2 * terms * pixels)),
-          nodes(arena.take<float>(2 * terms * pixels)) {}
+          nodes(arena.take<float>(2 * terms * pixels)),
+          guide(arena.take<float>(pixels + widest_register)),
+          a(arena.take<float>(pixels + widest_register)) {}
 
     void start_at(Index left) {
         columns.start_at(left, picture_width, curve.width);
@@ -65,19 +75,19 @@ struct Grid {
             knots[z] = z < curve.levels ? curve.brightness[z] : 1.0f;
     }
 
-    // a of each pixel of row y of the image.
-    void slice(Index y, const float* guide, float* a) {
+    // a of each pixel of row y of the image, by its guide. Each run is worked on in whole registers, for a rest
+    // would cost as much; what it writes beyond its end the next one writes anew.
+    void slice(Index y) {
         interpolate(y);
         Index x = 0;
         for (Index i = 0; i < columns.runs; ++i) {
             const float *here = nodes + 2 * i * terms, *there = here + terms;
-            const float* across = columns.across;
-            const Index n = columns.run_end[i] - x;
-            for (Index j = x; j < x + n; ++j) a[j] = here[0] + across[j] * (there[0] - here[0]);
+            const float* across = columns.across + x;
+            const Index n = whole_registers(columns.run_end[i] - x);
+            start(here[0], there[0], across, a + x, n);
             for (Index s = 0; s < segments; s += segment_group)
-                add_segments(knots + s, here + 1 + s, there + 1 + s, across + x, guide + x, a + x,
-                             n);
-            x += n;
+                add_segments(knots + s, here + 1 + s, there + 1 + s, across, guide + x, a + x, n);
+            x = columns.run_end[i];
         }
     }
 

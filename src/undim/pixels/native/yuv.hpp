@@ -70,7 +70,6 @@ struct Brightening {
     float *blue, *red;  // sums over the cells' pixels of d_b - d_y and d_r - d_y
     float* steps;       // constant maps: (iterations, 3)
     Grid grid;          // sliced ones
-    float *guide, *a;
     Coefficients<1> maps;  // others
 
     Brightening(const Yuv& j, Index n, Arena& arena)
@@ -89,8 +88,6 @@ struct Brightening {
           red(arena.take<float>(n)),
           steps(arena.take<float>(3 * j.curve.iterations)),
           grid(j.curve, j.height, j.width, kind == Maps::sliced ? n : 0, arena),
-          guide(arena.take<float>(kind == Maps::sliced ? n : 0)),
-          a(arena.take<float>(kind == Maps::sliced ? n : 0)),
           maps(j.curve, j.height, j.width, varies() ? n : 0, arena) {}
 
     bool varies() const { return kind == Maps::shared || kind == Maps::of_planes; }
@@ -138,9 +135,9 @@ struct Brightening {
                 for (Index c = 0; c < 3; ++c) walk_plane(Constant{steps + c, 3}, c);
                 break;
             case Maps::sliced:
-                brightest<1>(x[0], x[1], x[2], guide, pixels);
-                grid.slice(row, guide, a);
-                walk_all(Sliced{a});
+                brightest<1>(x[0], x[1], x[2], grid.guide, pixels);
+                grid.slice(row);
+                walk_all(Sliced{grid.a});
                 break;
             case Maps::shared: walk_all(interpolated(row)); break;
             case Maps::of_planes:

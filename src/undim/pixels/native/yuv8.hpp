@@ -51,6 +51,7 @@ struct Rows8 {
     Word luma[tile_width];
     Word more[3][tile_width], less[3][tile_width];
     Signed middle[8][3][tile_width], half[8][3][tile_width];
+    Signed sliced[tile_width];  // or a of each pixel, for all steps and channels
     Signed blue[tile_width], red[tile_width];  // sums over a cell's rows of d_b - d_y and d_r - d_y, in units of 2^-13
     Word cell_more[3][tile_width], cell_less[3][tile_width];  // as above, of cells
     Signed u[tile_width], v[tile_width], mean[tile_width];    // of cells: chroma above grey, what is added to it
@@ -84,9 +85,14 @@ Scales scales_of(const Yuv& job) {
     return s;
 }
 
-Word sample(Word y, Word more, Word less, const Scales& scales) {
+// What luma of a colour is above black.
+Word above_black(Word y, Word more, Word less) {
     const auto sum = static_cast<Word>(y + more);
-    const auto above = static_cast<Word>((sum > less ? sum : less) - less);
+    return static_cast<Word>((sum > less ? sum : less) - less);
+}
+
+// A colour, clipped to black and white, in units of 2^-16.
+Word stretched(Word above, const Scales& scales) {
     const auto twice = static_cast<Word>(2 * (above < scales.white ? above : scales.white));
     const Word lost = twice < 1 ? twice : 1;
     return static_cast<Word>(twice + high_half(twice, scales.stretch) + lost);
@@ -106,6 +112,31 @@ void read(const Yuv::Planes& planes, int plane, Index y, Index x, Word* to, Inde
         read_row(row, to, n);
 }
 
+// The guide of each pixel, which chooses among the levels: the largest of R, G and B, in [0, 1].
+void brightest_of(const Scales& scales, const Rows8& __restrict rows, float* __restrict guide, Index n) {
+    const Scales s = scales;
+    for (Index j = 0; j < n; ++j) {
+        const Word r = above_black(rows.luma[j], rows.more[0][j], rows.less[0][j]);
+        const Word g = above_black(rows.luma[j], rows.more[1][j], rows.less[1][j]);
+        const Word b = above_black(rows.luma[j], rows.more[2][j], rows.less[2][j]);
+        const Word most = r > g ? r : g;
+        guide[j] = static_cast<float>(stretched(most > b ? most : b, s)) * (1.0f / 65535.0f);
+    }
+}
+
+void to_signed(const float* __restrict a, Signed* __restrict to, Index n) {
+    for (Index j = 0; j < n; ++j) to[j] = signed_unit(a[j]);
+}
+
+// a of step k and channel c at pixel j.
+template <Maps maps>
+Signed coefficient(const Rows8& rows, Signed weight, Index k, Index c, Index j) {
+    if (maps == Maps::sliced) return rows.sliced[j];
+    if (maps == Maps::constant) return rows.middle[k][c][0];
+    const Index plane = maps == Maps::shared ? 0 : c;
+    return static_cast<Signed>(rows.middle[k][plane][j] + times(weight, rows.half[k][plane][j]));
+}
+
 // One row: d = curve(x) - x of R, G and B, clipped, moves luma. R, G and B take their steps in turn, for each step waits
 // for the one before it.
 template <Maps maps>
@@ -116,16 +147,15 @@ void change_row(const Scales& scales, Signed weight, const Signed* __restrict th
     const Scales s = scales;
     for (Index j = 0; j < n; ++j) {
         const Word y = rows.luma[j];
-        const Word r = sample(y, rows.more[0][j], rows.less[0][j], s);
-        const Word g = sample(y, rows.more[1][j], rows.less[1][j], s);
-        const Word b = sample(y, rows.more[2][j], rows.less[2][j], s);
+        const Word r = stretched(above_black(y, rows.more[0][j], rows.less[0][j]), s);
+        const Word g = stretched(above_black(y, rows.more[1][j], rows.less[1][j]), s);
+        const Word b = stretched(above_black(y, rows.more[2][j], rows.less[2][j]), s);
         Word bright[3] = {r, g, b};
+#pragma GCC unroll 8
         for (Index k = 0; k < 8; ++k)
-            for (Index c = 0; c < 3; ++c) {
-                const Index plane = maps == Maps::shared ? 0 : c, i = maps == Maps::constant ? 0 : j;
-                const Signed more = maps == Maps::constant ? Signed(0) : times(weight, rows.half[k][plane][i]);
-                bright[c] = step(bright[c], static_cast<Signed>(rows.middle[k][plane][i] + more));
-            }
+#pragma GCC unroll 3
+            for (Index c = 0; c < 3; ++c)
+                bright[c] = step(bright[c], coefficient<maps>(rows, weight, k, c, j));
         const auto dr = static_cast<Signed>((bright[0] >> 1) - (r >> 1));
         const auto dg = static_cast<Signed>((bright[1] >> 1) - (g >> 1));
         const auto db = static_cast<Signed>((bright[2] >> 1) - (b >> 1));
@@ -186,6 +216,7 @@ struct Brightening8 {
     Rows8* rows;
     Coefficients<1> maps;
     Index map_row = -1;  // the one that rows hold
+    Grid grid;           // where the maps are sliced
 
     Brightening8(const Yuv& j, Index n, Arena& arena)
         : job(j),
@@ -194,11 +225,14 @@ struct Brightening8 {
           kind(kind_of(j.curve)),
           scales(scales_of(j)),
           rows(arena.take<Rows8>(1)),
-          maps(j.curve, j.height, j.width, kind == Maps::constant ? 0 : n, arena) {}
+          maps(j.curve, j.height, j.width, kind == Maps::constant || kind == Maps::sliced ? 0 : n, arena),
+          grid(j.curve, j.height, j.width, kind == Maps::sliced ? n : 0, arena) {}
 
     void run(const Tile& tile) {
         if (kind == Maps::constant)
             read_constants();
+        else if (kind == Maps::sliced)
+            grid.start_at(tile.left);
         else
             maps.start_at(tile.left);
         change_cells(*this, job, tile);
@@ -266,6 +300,12 @@ struct Brightening8 {
         unsigned char* out = row_of(job.out, 0, row, left);
         const Signed* threshold = thresholds8.rows[row % Thresholds::period];
         if (kind == Maps::constant) return change_row<Maps::constant>(scales, 0, threshold, *rows, out, pixels);
+        if (kind == Maps::sliced) {
+            brightest_of(scales, *rows, grid.guide, pixels);
+            grid.slice(row);
+            to_signed(grid.a, rows->sliced, pixels);
+            return change_row<Maps::sliced>(scales, 0, threshold, *rows, out, pixels);
+        }
         const Signed weight = read_coefficients(row);
         if (kind == Maps::shared)
             change_row<Maps::shared>(scales, weight, threshold, *rows, out, pixels);
