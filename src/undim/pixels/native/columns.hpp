@@ -1,5 +1,5 @@
 // Where the pixels of a tile lie between the rows and columns of the maps. Part of tile.cpp and
-// film.cpp, compiled once per instruction set.
+// video.cpp, compiled once per instruction set.
 #pragma once
 
 #include "rows.hpp"

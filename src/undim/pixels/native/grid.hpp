@@ -1,5 +1,5 @@
 // Maps at several levels of brightness, a bilateral grid, sliced on a tile: a of each pixel by its
-// place and its guide. Part of tile.cpp and film.cpp, compiled once per instruction set.
+// place and its guide. Part of tile.cpp and video.cpp, compiled once per instruction set.
 //
 // With levels k_z, between which a runs in a straight line of slope m_z,
 //
@@ -17,7 +17,9 @@ namespace {
 
 constexpr Index segment_group = 4;  // segments to one pass over the pixels
 
-Index whole_registers(Index n) { return (n + widest_register - 1) / widest_register * widest_register; }
+Index whole_registers(Index n) {
+    return (n + widest_register - 1) / widest_register * widest_register;
+}
 
 // A run of pixels: a at black.
 void start(float here, float there, const float* __restrict across, float* __restrict a, Index n) {
@@ -75,8 +77,9 @@ struct Grid {
             knots[z] = z < curve.levels ? curve.brightness[z] : 1.0f;
     }
 
-    // a of each pixel of row y of the image, by its guide. Each run is worked on in whole registers, for a rest
-    // would cost as much; what it writes beyond its end the next one writes anew.
+    // a of each pixel of row y of the image, by its guide. Each run is worked on in whole
+    // registers, for a rest would cost as much; what it writes beyond its end the next one writes
+    // anew.
     void slice(Index y) {
         interpolate(y);
         Index x = 0;

@@ -13,8 +13,8 @@
 
 #include "arguments.hpp"
 #include "cpu.hpp"
-#include "film_module.hpp"
 #include "job.hpp"
+#include "video_module.hpp"
 #include "workers.hpp"
 
 namespace undim {
@@ -124,7 +124,7 @@ NB_MODULE(_native, module) {
                "unit"_a, "threads"_a, "instructions"_a = "",
                "Means over boxes of samples (H, W, C), whose rows are contiguous, into out "
                "(h, w, C), in multiples of unit.");
-    undim::add_film(module);
+    undim::add_video(module);
     module.def("instruction_sets", &undim::instruction_set_names,
                "What this processor can run, the fastest first.");
 }

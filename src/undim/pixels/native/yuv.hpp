@@ -1,11 +1,11 @@
-// The curve on a tile of a YUV frame, in floats. Part of film.cpp, compiled once per instruction
+// The curve on a tile of a YUV frame, in floats. Part of video.cpp, compiled once per instruction
 // set.
 #pragma once
 
 #include "cells.hpp"
 #include "curves.hpp"
-#include "film_job.hpp"
 #include "planes.hpp"
+#include "video_job.hpp"
 
 namespace undim {
 namespace {
@@ -67,9 +67,9 @@ struct Brightening {
     float *u, *v;             // of a row of cells
     float *cell, *colour[3];  // what U and V add: of cells, of pixels
     float *y, *x[3], *bright[3];
-    float *blue, *red;  // sums over the cells' pixels of d_b - d_y and d_r - d_y
-    float* steps;       // constant maps: (iterations, 3)
-    Grid grid;          // sliced ones
+    float *blue, *red;     // sums over the cells' pixels of d_b - d_y and d_r - d_y
+    float* steps;          // constant maps: (iterations, 3)
+    Grid grid;             // sliced ones
     Coefficients<1> maps;  // others
 
     Brightening(const Yuv& j, Index n, Arena& arena)

@@ -1,6 +1,7 @@
-// The functions of undim._native for film: checks that the arguments fit together, cuts frames into tiles.
+// The functions of undim._native for video: checks that the arguments fit together, cuts frames
+// into tiles.
 
-#include "film_module.hpp"
+#include "video_module.hpp"
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
@@ -73,8 +74,8 @@ Yuv::Planes planes_of(nb::handle frame, const Three<Array>& arrays) {
         const Array& array = arrays[i];
         require(array.shape(1) == 1 || array.stride(1) == 1,
                 "planes with strides between the samples of a row", "them side by side");
-        planes.data[i] = static_cast<unsigned char*>(const_cast<void*>(
-            static_cast<const void*>(array.data())));
+        planes.data[i] =
+            static_cast<unsigned char*>(const_cast<void*>(static_cast<const void*>(array.data())));
         planes.stride[i] = array.stride(0) * static_cast<std::ptrdiff_t>(array.itemsize());
     }
     const auto levels = nb::cast<std::array<float, 5>>(frame.attr("levels"));
@@ -107,13 +108,16 @@ void brighten_yuv(nb::handle dark, nb::handle bright, nb::handle curve, int thre
     require(job.curve.iterations > 0, "iterations=0", "at least 1");
     check_threads(threads);
 
-    const FilmKernel& kernel = instruction_set(instructions).film;
+    const VideoKernel& kernel = instruction_set(instructions).video;
     const float finer = job.in.wide && !job.out.wide ? 256.0f : 1.0f;
-    const bool same_levels = job.in.black == finer * job.out.black && job.in.luma == finer * job.out.luma &&
-                             job.in.grey == finer * job.out.grey && job.in.chroma == finer * job.out.chroma;
-    const bool usual_levels = job.out.black <= 16.0f && job.out.luma >= 128.0f && job.out.chroma >= job.out.luma &&
-                              job.out.chroma <= 255.0f && job.out.grey == 128.0f;
-    job.words = kernel.words && job.curve.iterations == 8 && !job.out.wide && same_levels && usual_levels;
+    const bool same_levels =
+        job.in.black == finer * job.out.black && job.in.luma == finer * job.out.luma &&
+        job.in.grey == finer * job.out.grey && job.in.chroma == finer * job.out.chroma;
+    const bool usual_levels = job.out.black <= 16.0f && job.out.luma >= 128.0f &&
+                              job.out.chroma >= job.out.luma && job.out.chroma <= 255.0f &&
+                              job.out.grey == 128.0f;
+    job.words =
+        kernel.words && job.curve.iterations == 8 && !job.out.wide && same_levels && usual_levels;
     const bool whole = job.curve.levels * job.curve.height * job.curve.width == 1 && !job.words;
     const std::int64_t width = whole ? job.width : tile_width;
     const std::int64_t height =
@@ -176,7 +180,7 @@ void average_planes(nb::handle frame, int depth, nb::handle before, nb::handle a
     require(job.frames >= 1 && job.frames <= 255, "frames=" + std::to_string(job.frames),
             "1 to 255");
 
-    const FilmKernel& kernel = instruction_set(instructions).film;
+    const VideoKernel& kernel = instruction_set(instructions).video;
     const std::int64_t bands = (job.rows + band_height - 1) / band_height;
     const std::size_t bytes = kernel.average_scratch(job);
     nb::gil_scoped_release release;
@@ -189,7 +193,7 @@ void average_planes(nb::handle frame, int depth, nb::handle before, nb::handle a
 
 }  // namespace
 
-void add_film(nb::module_& module) {
+void add_video(nb::module_& module) {
     using namespace nb::literals;
     module.def("brighten_yuv", &brighten_yuv, "dark"_a, "bright"_a, "curve"_a, "threads"_a,
                "instructions"_a = "",
