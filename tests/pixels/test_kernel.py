@@ -272,6 +272,7 @@ def test_foreign_arguments_are_refused() -> None:
 MEMORY = """
 import resource, sys
 import numpy as np
+from undim.pixels.filter import filter_and_apply
 small = np.zeros((64, 64, 3), np.uint8)
 maps = np.zeros((24, 8, 8), np.float32)
 filter_and_apply(small, maps)

@@ -100,10 +100,22 @@ def finer(frame: Yuv, seed: int) -> Yuv:
 EXTREMES = {"1": [1.0], "-1": [-1.0], "-1 or 1": [-1.0, 1.0]}  # of a
 
 
+def maps_of(
+    kind: Any, iterations: int, size: tuple[int, int], values: str, rng: np.random.Generator
+) -> Any:
+    """Random maps in one of the layouts that `Curve.of` takes."""
+    counts = {"n": iterations, "3 n": 3 * iterations}
+    levels = [int(kind.split()[0])] if str(kind).endswith("levels") else []
+    shape = (1, *levels, *size) if levels else (counts.get(kind, kind), *size)
+    if values in EXTREMES:
+        return rng.choice(EXTREMES[values], shape)
+    return rng.uniform(-0.3, 0.5, shape) if levels else rng.uniform(-1, 1, shape)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     dark=frames,
-    kind=st.sampled_from([1, 3, "n", "3 n"]),
+    kind=st.sampled_from([1, 3, "n", "3 n", "2 levels", "8 levels", "16 levels"]),
     iterations=st.sampled_from([5, 8]),
     averaged=st.booleans(),
     size=st.sampled_from([(1, 1), (1, 7), (9, 16)]),
@@ -126,11 +138,8 @@ def test_the_kernel_equals_numpy(
     """To a level; to four where 8 steps multiply the rounding of integers (8 bits) or of floats
     (16) by up to 256.
     """
-    rng, shape = (
-        np.random.default_rng(seed),
-        ({"n": iterations, "3 n": 3 * iterations}.get(kind, kind), *size),
-    )
-    maps = rng.choice(EXTREMES[values], shape) if values in EXTREMES else rng.uniform(-1, 1, shape)
+    rng = np.random.default_rng(seed)
+    maps = maps_of(kind, iterations, size, values, rng)
     curve = Curve.of(maps.astype(np.float32), iterations=iterations, strength=strength)
     source = finer(dark, seed) if averaged and dark.depth == 8 else dark
     got, wanted = empty(dark), empty(dark)
@@ -169,8 +178,8 @@ def test_every_instruction_set_equals_numpy_on_any_number_of_threads(
     instructions: str, depth: int
 ) -> None:
     dark = frame(389, 1301, depth=depth)  # twelve tiles, enough for three threads
-    for size in ((1, 1), (5, 9)):
-        maps = np.random.default_rng(1).uniform(-0.5, 0.5, (24, *size)).astype(np.float32)
+    for shape in ((24, 1, 1), (24, 5, 9), (1, 8, 5, 9)):
+        maps = np.random.default_rng(1).uniform(-0.3, 0.5, shape).astype(np.float32)
         wanted, once, shared = empty(dark), empty(dark), empty(dark)
         reference.brighten_yuv(dark, wanted, Curve.of(maps), 1)
         for got, threads in ((once, 1), (shared, 3)):

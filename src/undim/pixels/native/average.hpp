@@ -1,8 +1,9 @@
-// One step of the average over time on rows of cells. Part of film.cpp, compiled once per instruction set.
+// One step of the average over time on rows of cells. Part of video.cpp, compiled once per
+// instruction set.
 #pragma once
 
 #include "cells.hpp"
-#include "film_job.hpp"
+#include "video_job.hpp"
 
 namespace undim {
 namespace {
@@ -10,19 +11,21 @@ namespace {
 using Sum = std::int32_t;
 
 template <typename T>
-void widen(const unsigned char* samples, std::ptrdiff_t step, int shift, std::uint16_t* __restrict x, Index n) {
+void widen(const unsigned char* samples, std::ptrdiff_t step, int shift,
+           std::uint16_t* __restrict x, Index n) {
     if (step == sizeof(T)) {
         const T* __restrict in = reinterpret_cast<const T*>(samples);
         for (Index j = 0; j < n; ++j) x[j] = static_cast<std::uint16_t>(in[j] << shift);
     } else {
         for (Index j = 0; j < n; ++j)
-            x[j] = static_cast<std::uint16_t>(*reinterpret_cast<const T*>(samples + j * step) << shift);
+            x[j] = static_cast<std::uint16_t>(*reinterpret_cast<const T*>(samples + j * step)
+                                              << shift);
     }
 }
 
 // size += |d|, shift += d for d = x - average.
-void add_differences(const std::uint16_t* __restrict x, const std::uint16_t* __restrict average, Sum* __restrict size,
-                     Sum* __restrict shift, Index n) {
+void add_differences(const std::uint16_t* __restrict x, const std::uint16_t* __restrict average,
+                     Sum* __restrict size, Sum* __restrict shift, Index n) {
     for (Index j = 0; j < n; ++j) {
         const Sum d = static_cast<Sum>(x[j]) - static_cast<Sum>(average[j]);
         size[j] += d < 0 ? -d : d;
@@ -30,8 +33,10 @@ void add_differences(const std::uint16_t* __restrict x, const std::uint16_t* __r
     }
 }
 
-// Sums over 2 reach + 1 cells along a row whose ends are repeated; `padded` has room for n + 2 reach.
-void sum_across(const Sum* __restrict row, Sum* __restrict padded, Sum* __restrict sums, Index n, Index reach) {
+// Sums over 2 reach + 1 cells along a row whose ends are repeated; `padded` has room for n + 2
+// reach.
+void sum_across(const Sum* __restrict row, Sum* __restrict padded, Sum* __restrict sums, Index n,
+                Index reach) {
     for (Index i = 0; i < reach; ++i) {
         padded[i] = row[0];
         padded[reach + n + i] = row[n - 1];
@@ -50,11 +55,14 @@ void slide(Sum* __restrict total, const Sum* __restrict fresh, Sum* __restrict o
     }
 }
 
-// n <- min(n + 1, frames) at rest, else 1: where the sum of |d| is above its limit, or the sum of d is above both its own
-// limit and its share of |d|. The limits grow by sqrt(1 + 1/n); all is compared in squares.
-void decide(const Average& job, const Sum* __restrict size, const Sum* __restrict shift, const std::uint8_t* __restrict count,
-            std::uint8_t* __restrict next, float* __restrict inverse) {
-    const float size_square = job.size_limit * job.size_limit, shift_square = job.shift_limit * job.shift_limit;
+// n <- min(n + 1, frames) at rest, else 1: where the sum of |d| is above its limit, or the sum of d
+// is above both its own limit and its share of |d|. The limits grow by sqrt(1 + 1/n); all is
+// compared in squares.
+void decide(const Average& job, const Sum* __restrict size, const Sum* __restrict shift,
+            const std::uint8_t* __restrict count, std::uint8_t* __restrict next,
+            float* __restrict inverse) {
+    const float size_square = job.size_limit * job.size_limit;
+    const float shift_square = job.shift_limit * job.shift_limit;
     const float share_square = job.shift_share * job.shift_share;
     const float most = static_cast<float>(job.frames);
     for (Index i = 0; i < job.columns; ++i) {
@@ -70,8 +78,8 @@ void decide(const Average& job, const Sum* __restrict size, const Sum* __restric
     }
 }
 
-void update(const std::uint16_t* __restrict x, const std::uint16_t* __restrict average, const float* __restrict share,
-            std::uint16_t* __restrict out, Index n) {
+void update(const std::uint16_t* __restrict x, const std::uint16_t* __restrict average,
+            const float* __restrict share, std::uint16_t* __restrict out, Index n) {
     for (Index j = 0; j < n; ++j) {
         const float a = static_cast<float>(static_cast<Sum>(average[j]));
         const float d = static_cast<float>(static_cast<Sum>(x[j]) - static_cast<Sum>(average[j]));
@@ -81,13 +89,13 @@ void update(const std::uint16_t* __restrict x, const std::uint16_t* __restrict a
 
 struct Averaging {
     const Average& job;
-    Index widest, window;              // samples in the widest row; rows of cells in the window
-    Sum *sizes, *shifts;               // the last `window` rows of cells, summed across
-    Sum *size_total, *shift_total;     // over the window
+    Index widest, window;           // samples in the widest row; rows of cells in the window
+    Sum *sizes, *shifts;            // the last `window` rows of cells, summed across
+    Sum *size_total, *shift_total;  // over the window
     Sum *size, *shift, *fresh, *padded;
-    Sum *pixel_size, *pixel_shift;     // of one row of samples
+    Sum *pixel_size, *pixel_shift;  // of one row of samples
     std::uint16_t* x;
-    float *inverse, *spread_inverse;   // 1 / n, of cells and of samples
+    float *inverse, *spread_inverse;  // 1 / n, of cells and of samples
 
     Averaging(const Average& j, Arena& arena)
         : job(j),
@@ -111,11 +119,12 @@ struct Averaging {
         for (Index i = 0; i < window * job.columns; ++i) sizes[i] = shifts[i] = 0;
         for (Index i = 0; i < job.columns; ++i) size_total[i] = shift_total[i] = 0;
         for (Index i = top - job.reach_down; i < bottom + job.reach_down; ++i) {
-            add_row(i < 0 ? 0 : i < job.rows ? i : job.rows - 1, (i - top + job.reach_down) % window * job.columns);
+            const Index inside = i < 0 ? 0 : i < job.rows ? i : job.rows - 1;
+            add_row(inside, (i - top + job.reach_down) % window * job.columns);
             const Index middle = i - job.reach_down;
             if (middle < top) continue;
-            decide(job, size_total, shift_total, job.count + middle * job.columns, job.next_count + middle * job.columns,
-                   inverse);
+            decide(job, size_total, shift_total, job.count + middle * job.columns,
+                   job.next_count + middle * job.columns, inverse);
             for (const auto& plane : job.planes) update_plane(plane, middle);
         }
     }
@@ -125,12 +134,14 @@ struct Averaging {
         for (const auto& plane : job.planes) {
             Sum* to_size = plane.across == 2 ? pixel_size : size;
             Sum* to_shift = plane.across == 2 ? pixel_shift : shift;
-            for (Index j = 0; plane.across == 2 && j < plane.width; ++j) pixel_size[j] = pixel_shift[j] = 0;
+            for (Index j = 0; plane.across == 2 && j < plane.width; ++j)
+                pixel_size[j] = pixel_shift[j] = 0;
             for (Index k = 0; k < plane.down; ++k) {
                 const Index y = plane.down * row + k;
                 const Index inside = y < plane.height ? y : plane.height - 1;
                 load(plane, inside);
-                add_differences(x, plane.before + inside * plane.width, to_size, to_shift, plane.width);
+                add_differences(x, plane.before + inside * plane.width, to_size, to_shift,
+                                plane.width);
             }
             if (plane.across == 2) {
                 add_pairs(pixel_size, size, plane.width);
@@ -151,7 +162,8 @@ struct Averaging {
         }
         for (Index y = plane.down * row; y < plane.down * (row + 1) && y < plane.height; ++y) {
             load(plane, y);
-            update(x, plane.before + y * plane.width, share, plane.after + y * plane.width, plane.width);
+            update(x, plane.before + y * plane.width, share, plane.after + y * plane.width,
+                   plane.width);
         }
     }
 

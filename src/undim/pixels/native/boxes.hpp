@@ -9,11 +9,15 @@ namespace {
 // sums += the next rows of the image, n samples each.
 template <typename T>
 void add_rows(const Boxes& job, Index top, Index bottom, float* __restrict sums, Index n) {
-    const auto row = [&](Index y) { return reinterpret_cast<const T*>(job.in + y * job.row_stride); };
+    const auto row = [&](Index y) {
+        return reinterpret_cast<const T*>(job.in + y * job.row_stride);
+    };
     Index y = top;
     for (; y + 4 <= bottom; y += 4) {  // four at a time: the sums are read and written less often
-        const T *__restrict a = row(y), *__restrict b = row(y + 1);
-        const T *__restrict c = row(y + 2), *__restrict d = row(y + 3);
+        const T* __restrict a = row(y);
+        const T* __restrict b = row(y + 1);
+        const T* __restrict c = row(y + 2);
+        const T* __restrict d = row(y + 3);
         for (Index j = 0; j < n; ++j) sums[j] += static_cast<float>(a[j] + b[j] + c[j] + d[j]);
     }
     for (; y < bottom; ++y) {
@@ -33,7 +37,8 @@ void average_row(const Boxes& job, Index i, unsigned char* scratch) {
     float* out = job.out + i * job.columns * job.channels;
     for (Index k = 0; k < job.columns; ++k) {
         const Index left = k * job.width / job.columns, right = (k + 1) * job.width / job.columns;
-        const double scale = 1.0 / (static_cast<double>((bottom - top) * (right - left)) * job.unit);
+        const double scale =
+            1.0 / (static_cast<double>((bottom - top) * (right - left)) * job.unit);
         for (Index c = 0; c < job.channels; ++c, ++out) {
             double sum = 0.0;
             for (Index x = left; x < right; ++x) sum += sums[x * job.channels + c];

@@ -1,4 +1,5 @@
-// Rows of pixels and rows of cells, which are one pixel or two wide. Part of film.cpp, compiled once per instruction set.
+// Rows of pixels and rows of cells, which are one pixel or two wide. Part of video.cpp, compiled
+// once per instruction set.
 #pragma once
 
 #include "rows.hpp"

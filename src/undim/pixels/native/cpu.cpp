@@ -10,15 +10,16 @@
 namespace undim {
 
 extern const Kernel kernel_baseline;
-extern const FilmKernel film_kernel_baseline;
+extern const VideoKernel video_kernel_baseline;
 
 #ifdef UNDIM_X86
 extern const Kernel kernel_avx2;
-extern const FilmKernel film_kernel_avx2, film_kernel_avx512;
+extern const VideoKernel video_kernel_avx2, video_kernel_avx512;
 
 namespace {
 
-// Of the processors with AVX-512 those with VBMI2 too (Ice Lake, Zen 4): the ones before lower their clock for it.
+// Of the processors with AVX-512 those with VBMI2 too (Ice Lake, Zen 4): the ones before lower
+// their clock for it.
 #ifdef _MSC_VER
 struct Features {
     bool avx2 = false, avx512 = false;
@@ -34,16 +35,17 @@ struct Features {
         const auto kept = _xgetbv(0);
         __cpuidex(r, 7, 0);
         avx2 = (kept & 0x06) == 0x06 && (r[1] & (1 << 5));
-        constexpr int f_dq = 1 << 16 | 1 << 17, bw_vl = 1 << 30 | static_cast<int>(1u << 31), vbmi2 = 1 << 6;
-        avx512 = avx2 && (kept & 0xe6) == 0xe6 && (r[1] & (f_dq | bw_vl)) == (f_dq | bw_vl) && (r[2] & vbmi2);
+        constexpr int f_dq = 1 << 16 | 1 << 17, bw_vl = 1 << 30 | static_cast<int>(1u << 31);
+        constexpr int all = f_dq | bw_vl, vbmi2 = 1 << 6;
+        avx512 = avx2 && (kept & 0xe6) == 0xe6 && (r[1] & all) == all && (r[2] & vbmi2);
     }
 };
 #else
 struct Features {
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                        __builtin_cpu_supports("avx512vbmi2");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi2");
 };
 #endif
 
@@ -55,10 +57,10 @@ const std::vector<InstructionSet>& instruction_sets() {
         std::vector<InstructionSet> found;
 #ifdef UNDIM_X86
         const Features features;
-        if (features.avx512) found.push_back({"avx512", kernel_avx2, film_kernel_avx512});
-        if (features.avx2) found.push_back({"avx2", kernel_avx2, film_kernel_avx2});
+        if (features.avx512) found.push_back({"avx512", kernel_avx2, video_kernel_avx512});
+        if (features.avx2) found.push_back({"avx2", kernel_avx2, video_kernel_avx2});
 #endif
-        found.push_back({"baseline", kernel_baseline, film_kernel_baseline});
+        found.push_back({"baseline", kernel_baseline, video_kernel_baseline});
         return found;
     }();
     return sets;

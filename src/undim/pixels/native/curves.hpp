@@ -1,68 +1,49 @@
-// The curve and its interpolated maps on a tile. Part of tile.cpp, compiled once per instruction set.
+// The curve and its interpolated maps on a tile. Part of tile.cpp, compiled once per instruction
+// set.
 #pragma once
 
+#include "columns.hpp"
+#include "grid.hpp"
 #include "rows.hpp"
 
 namespace undim {
 namespace {
 
-// Where a cell falls among coarser ones (or finer): half-pixel centres, edges clamped.
-struct Position {
-    Index lower, upper;
-    float weight;  // of the upper
-
-    Position(Index target, Index targets, Index sources) {
-        const double scale = static_cast<double>(sources) / static_cast<double>(targets);
-        const double last = static_cast<double>(sources - 1);
-        double p = (static_cast<double>(target) + 0.5) * scale - 0.5;
-        p = p < 0 ? 0 : p > last ? last : p;
-        lower = static_cast<Index>(p);
-        upper = lower + 1 < sources ? lower + 1 : lower;
-        weight = static_cast<float>(p - static_cast<double>(lower));
-    }
-};
-
-// The curve maps, expanded to the width of a tile once per map row, not once per image row: between two map rows the
-// coefficients of an image row are base + weight * slope. Lanes are the samples of a pixel that lie side by side: 3 in
-// rows of RGB, 1 in planes. `rows` of coefficients: one for each step, times the channels of the maps in planes.
+// The curve maps, expanded to the width of a tile once per map row, not once per image row: between
+// two map rows the coefficients of an image row are base + weight * slope. Lanes are the samples of
+// a pixel that lie side by side: 3 in rows of RGB, 1 in planes. `rows` of coefficients: one for
+// each step, times the channels of the maps in planes.
 template <Index lanes>
 struct Coefficients {
-    const Job& job;
-    Index pixels, width, rows;  // of the tile; width in samples
-    Index map_row = -1;         // the one that base holds
-    float *base, *slope;        // (rows, width) each
-    float* across;              // weight of each pixel's second map column
-    Index *run_end, *run_column;  // runs of pixels that lie between the same two map columns
-    Index runs = 0;
+    const Curve& curve;
+    Index picture_height, picture_width;
+    Columns columns;
+    Index width, rows;    // of the tile in samples
+    Index map_row = -1;   // the one that base holds
+    float *base, *slope;  // (rows, width) each
 
-    Coefficients(const Job& j, Index n, Arena& arena)
-        : job(j), pixels(n), width(lanes * n), rows(j.steps * (lanes == 1 ? j.map_channels : 1)) {
-        base = arena.take<float>(rows * width);
-        slope = arena.take<float>(rows * width);
-        across = arena.take<float>(pixels);
-        run_end = arena.take<Index>(pixels);
-        run_column = arena.take<Index>(pixels);
-    }
+    Coefficients(const Curve& c, Index height, Index width_, Index pixels, Arena& arena)
+        : curve(c),
+          picture_height(height),
+          picture_width(width_),
+          columns(pixels, arena),
+          width(lanes * pixels),
+          rows(c.steps * (lanes == 1 ? c.channels : 1)),
+          base(arena.take<float>(rows * width)),
+          slope(arena.take<float>(rows * width)) {}
 
-    void start_at(Index left) {
-        for (Index x = 0; x < pixels; ++x) {
-            const Position p(left + x, job.width, job.map_width);
-            across[x] = p.weight;
-            if (runs == 0 || run_column[runs - 1] != p.lower) run_column[runs++] = p.lower;
-            run_end[runs - 1] = x + 1;
-        }
-    }
+    void start_at(Index left) { columns.start_at(left, picture_width, curve.width); }
 
     // base moves on by slope, and slope becomes the way from there to map row `row`.
     void advance_to(Index row) {
         for (Index j = 0; j < rows * width; ++j) base[j] += slope[j];
-        const Index plane = job.map_height * job.map_width, planes = job.steps * job.map_channels;
+        const Index plane = curve.height * curve.width, planes = curve.steps * curve.channels;
         for (Index k = 0; k < rows; ++k) {
-            const float* map = job.maps + k * (planes / rows) * plane + row * job.map_width;
+            const float* map = curve.maps + k * (planes / rows) * plane + row * curve.width;
             Index x = 0;
-            for (Index i = 0; i < runs; ++i) {
-                const Index column = run_column[i];
-                const Index next = column + 1 < job.map_width ? column + 1 : column;
+            for (Index i = 0; i < columns.runs; ++i) {
+                const Index column = columns.run_column[i];
+                const Index next = column + 1 < curve.width ? column + 1 : column;
                 float here[lanes], step[lanes];
                 for (Index c = 0; c < lanes; ++c) {
                     const float* channel = map + (planes / rows == lanes ? c : 0) * plane;
@@ -70,8 +51,9 @@ struct Coefficients {
                     step[c] = channel[next] - here[c];
                 }
                 float* __restrict to = slope + k * width;
-                for (; x < run_end[i]; ++x)
-                    for (Index c = 0; c < lanes; ++c) to[lanes * x + c] = here[c] + across[x] * step[c];
+                for (; x < columns.run_end[i]; ++x)
+                    for (Index c = 0; c < lanes; ++c)
+                        to[lanes * x + c] = here[c] + columns.across[x] * step[c];
             }
         }
         for (Index j = 0; j < rows * width; ++j) slope[j] -= base[j];
@@ -79,7 +61,7 @@ struct Coefficients {
 
     // Bring base and slope to row y of the image; returns the slope's weight there.
     float at(Index y) {
-        const Position p(y, job.height, job.map_height);
+        const Position p(y, picture_height, curve.height);
         if (p.lower != map_row) {
             if (map_row < 0 || p.lower != map_row + 1) {
                 for (Index j = 0; j < rows * width; ++j) base[j] = slope[j] = 0;
@@ -92,33 +74,144 @@ struct Coefficients {
     }
 };
 
-// `steps` steps of the curve in one pass, so that the samples stay in registers; a = base + weight * slope, those of
-// step k at k * stride.
-template <int steps>
-void walk_row(const float* __restrict base, const float* __restrict slope, float weight, Index stride,
-              float* __restrict v, Index n) {
+// Where a row's coefficients come from: a of step k at sample or pixel j. `from` is a later step
+// on.
+struct Interpolated {
+    const float *base, *slope;
+    float weight;
+    Index stride;  // from step to step; 0 where all are the same
+
+    float operator()(Index k, Index j) const {
+        return base[k * stride + j] + weight * slope[k * stride + j];
+    }
+    Interpolated from(Index k) const {
+        return {base + k * stride, slope + k * stride, weight, stride};
+    }
+};
+
+struct Constant {
+    const float* a;
+    Index stride;
+
+    float operator()(Index k, Index) const { return a[k * stride]; }
+    Constant from(Index k) const { return {a + k * stride, stride}; }
+};
+
+struct Sliced {
+    const float* a;
+
+    float operator()(Index, Index j) const { return a[j]; }
+    Sliced from(Index) const { return *this; }
+};
+
+// `steps` steps of the curve in one pass, so that the samples stay in registers.
+template <int steps, typename A>
+void walk_row(A a, float* __restrict v, Index n) {
     for (Index j = 0; j < n; ++j) {
         float x = v[j];
-        for (int k = 0; k < steps; ++k) {
-            const float a = base[k * stride + j] + weight * slope[k * stride + j];
-            x += a * (x - x * x);
-        }
+        for (int k = 0; k < steps; ++k) x += a(k, j) * (x - x * x);
         v[j] = x;
     }
 }
 
+// The same on three planes that share the coefficients.
+template <int steps, typename A>
+void walk_planes(A a, float* __restrict red, float* __restrict green, float* __restrict blue,
+                 Index n) {
+    for (Index j = 0; j < n; ++j) {
+        float r = red[j], g = green[j], b = blue[j];
+        for (int k = 0; k < steps; ++k) {
+            const float of_step = a(k, j);
+            r += of_step * (r - r * r);
+            g += of_step * (g - g * g);
+            b += of_step * (b - b * b);
+        }
+        red[j] = r;
+        green[j] = g;
+        blue[j] = b;
+    }
+}
+
+// The same on a row of RGB.
+template <int steps, typename A>
+void walk_pixels(A a, float* __restrict rgb, Index n) {
+    for (Index j = 0; j < n; ++j) {
+        float r = rgb[3 * j], g = rgb[3 * j + 1], b = rgb[3 * j + 2];
+        for (int k = 0; k < steps; ++k) {
+            const float of_step = a(k, j);
+            r += of_step * (r - r * r);
+            g += of_step * (g - g * g);
+            b += of_step * (b - b * b);
+        }
+        rgb[3 * j] = r;
+        rgb[3 * j + 1] = g;
+        rgb[3 * j + 2] = b;
+    }
+}
+
+template <int count>
+struct Steps {
+    static constexpr int steps = count;
+};
+
+// Calls walk(Steps, a) for all steps, for many at a time where there are as many.
+template <typename A, typename Walk>
+void in_steps(Index iterations, A a, const Walk& walk) {
+    constexpr Index many = 8;
+    Index k = 0;
+    for (; k + many <= iterations; k += many) walk(Steps<many>{}, a.from(k));
+    for (; k < iterations; ++k) walk(Steps<1>{}, a.from(k));
+}
+
+// The guide of each pixel, which chooses among the levels: the largest of its samples, `stride`
+// apart.
+template <Index stride>
+void brightest(const float* __restrict red, const float* __restrict green,
+               const float* __restrict blue, float* __restrict guide, Index n) {
+    for (Index j = 0; j < n; ++j) {
+        const float r = red[stride * j], g = green[stride * j], b = blue[stride * j];
+        const float most = r > g ? r : g;
+        guide[j] = most > b ? most : b;
+    }
+}
+
 // The curve on rows of RGB.
-struct Curves : Coefficients<3> {
-    using Coefficients::Coefficients;
+struct Curves {
+    const Curve& curve;
+    Index pixels;
+    bool sliced;           // a depends on the brightness too
+    Coefficients<3> maps;  // where it does not
+    Grid grid;             // where it does
+
+    Curves(const Curve& c, Index height, Index width, Index n, Arena& arena)
+        : curve(c),
+          pixels(n),
+          sliced(c.levels > 1),
+          maps(c, height, width, sliced ? 0 : n, arena),
+          grid(c, height, width, sliced ? n : 0, arena) {}
+
+    void start_at(Index left) {
+        if (sliced)
+            grid.start_at(left);
+        else
+            maps.start_at(left);
+    }
 
     // Walk the steps on row y of the image; v holds the tile's samples in [0, 1].
     void walk(Index y, float* v) {
-        const float weight = at(y);
-        Index k = 0;
-        for (; k + 4 <= rows; k += 4) walk_row<4>(base + k * width, slope + k * width, weight, width, v, width);
-        for (; k < job.iterations; ++k) {
-            const Index row = rows == 1 ? 0 : k * width;
-            walk_row<1>(base + row, slope + row, weight, width, v, width);
+        if (sliced) {
+            brightest<3>(v, v + 1, v + 2, grid.guide, pixels);
+            grid.slice(y);
+            in_steps(curve.iterations, Sliced{grid.a}, [&](auto part, Sliced from) {
+                walk_pixels<decltype(part)::steps>(from, v, pixels);
+            });
+        } else {
+            const float weight = maps.at(y);
+            const Interpolated of_row{maps.base, maps.slope, weight,
+                                      curve.steps == 1 ? 0 : maps.width};
+            in_steps(curve.iterations, of_row, [&](auto part, Interpolated from) {
+                walk_row<decltype(part)::steps>(from, v, maps.width);
+            });
         }
     }
 };

@@ -6,7 +6,8 @@
 namespace undim {
 namespace {
 
-// A variance is a small difference of large numbers: 8-bit samples bear float sums, finer ones need double.
+// A variance is a small difference of large numbers: 8-bit samples bear float sums, finer ones need
+// double.
 template <typename T>
 struct Variance {
     using Sum = double;
@@ -16,13 +17,16 @@ struct Variance<std::uint8_t> {
     using Sum = float;
 };
 
-// Sums over `window` pixels along a row, made from sums over 2, 4, 8 ... pixels: the cost grows with its logarithm.
+// Sums over `window` pixels along a row, made from sums over 2, 4, 8 ... pixels: the cost grows
+// with its logarithm.
 template <typename S>
 struct Across {
     Index window;
     S* pairs[2];
 
-    Across(Index w, Index width, Arena& arena) : window(w), pairs{arena.take<S>(width), arena.take<S>(width)} {}
+    Across(Index w, Index width, Arena& arena)
+        : window(w),
+          pairs{arena.take<S>(width), arena.take<S>(width)} {}
 
     // total[j] = s[j] + s[j + 3] + ... + s[j + 3 (window - 1)]
     void sum(const S* s, S* __restrict total, Index n) {
@@ -48,8 +52,8 @@ struct Across {
     }
 };
 
-// The sum over 5 pixels, the window that undim itself uses, needs no rows between: it is taken where it is read. The
-// additions are those of Across.
+// The sum over 5 pixels, the window that undim itself uses, needs no rows between: it is taken
+// where it is read. The additions are those of Across.
 template <typename S>
 struct Five {
     const S* s;
@@ -59,7 +63,7 @@ struct Five {
 
 // The self-guided filter (He, Sun, Tang 2013), fed row by row, with running sums down the columns.
 template <typename Sum>
-struct Filter {
+struct GuidedFilter {
     Index radius, window, width;  // width of the tile in samples
     float eps[3];                 // of the three channels
     float* noise;                 // eps along a row
@@ -71,7 +75,7 @@ struct Filter {
     Across<Sum> across_x;
     Across<float> across_a;
 
-    Filter(const Job& job, Index pixels, Arena& arena)
+    GuidedFilter(const Filter& job, Index pixels, Arena& arena)
         : radius(job.radius),
           window(2 * radius + 1),
           width(3 * pixels),
@@ -122,16 +126,18 @@ struct Filter {
     void add_coefficients(Index i) {
         float* old_a = a + i % window * inner();
         float* old_b = b + i % window * inner();
-        if (window == 5) return slide(Five<Sum>{sum_x}, Five<Sum>{sum_xx}, noise, sum_a, old_a, sum_b, old_b);
+        if (window == 5)
+            return slide(Five<Sum>{sum_x}, Five<Sum>{sum_xx}, noise, sum_a, old_a, sum_b, old_b);
         across_x.sum(sum_x, box_x, inner());
         across_x.sum(sum_xx, box_xx, inner());
         slide<const Sum*>(box_x, box_xx, noise, sum_a, old_a, sum_b, old_b);
     }
 
-    // The running sums of a and b take in a fresh row and give up the one that falls out of the window.
+    // The running sums of a and b take in a fresh row and give up the one that falls out of the
+    // window.
     template <typename Box>
-    void slide(Box s, Box ss, const float* __restrict e, float* __restrict sa, float* __restrict old_a,
-               float* __restrict sb, float* __restrict old_b) const {
+    void slide(Box s, Box ss, const float* __restrict e, float* __restrict sa,
+               float* __restrict old_a, float* __restrict sb, float* __restrict old_b) const {
         const Sum share = Sum(1) / static_cast<Sum>(window * window);
         const Index n = inner();
         for (Index j = 0; j < n; ++j) {
@@ -162,7 +168,8 @@ struct Filter {
     }
 };
 
-// Brightness and colour differences in place of red, green and blue: (R - Y, Y, B - Y) with Y = (R + G + B) / 3.
+// Brightness and colour differences in place of red, green and blue: (R - Y, Y, B - Y) with Y = (R
+// + G + B) / 3.
 inline void to_opponent(const float* __restrict rgb, float* __restrict out, Index n) {
     for (Index j = 0; j < n; j += 3) {
         const float y = (rgb[j] + rgb[j + 1] + rgb[j + 2]) * (1.0f / 3.0f);

@@ -1,4 +1,5 @@
-// What one call of the kernel has to do: plain data, shared by the module and the code of every instruction set.
+// What one call of the kernel has to do: plain data, shared by the module and the code of every
+// instruction set. undim/pixels/jobs.py says the same to Python.
 #pragma once
 
 #include <cstddef>
@@ -8,26 +9,33 @@ namespace undim {
 
 enum class Sample { u8, u16, f32 };
 
+// `iterations` steps of x + a x (1 - x); 0 leaves the curve out.
+struct Curve {
+    std::int64_t iterations;
+    const float* maps;  // (steps, channels, levels, height, width), contiguous, in [-1, 1]
+    std::int64_t steps, channels, levels, height, width;
+    const float* brightness;  // where the levels stand, ascending from 0 to 1
+};
+
+// The self-guided filter before the curve; radius 0 leaves it out.
+struct Filter {
+    std::int64_t radius;
+    float eps;
+    float chroma_eps;  // above 0: brightness and colour differences are filtered; 0: R, G and B
+};
+
+// A photograph: any strides (in bytes) in, contiguous out.
 struct Job {
-    // image: any strides (in bytes) in, contiguous out
     const unsigned char* in;
     std::ptrdiff_t row_stride, pixel_stride, channel_stride;
     unsigned char* out;
     Sample sample;
     std::int64_t height, width;
-
-    // curve: `iterations` steps of x + a x (1 - x); 0 leaves it out
-    std::int64_t iterations;
-    const float* maps;  // (steps, map_channels, map_height, map_width), contiguous, in [-1, 1]
-    std::int64_t steps, map_channels, map_height, map_width;
-
-    // self-guided filter before the curve; radius 0 leaves it out
-    std::int64_t radius;
-    float eps;
-    float chroma_eps;  // above 0: brightness and colour differences are filtered, with an eps each; 0: R, G and B
+    Curve curve;
+    Filter filter;
 };
 
-// A picture averaged over rows x columns boxes, whose edges are whole pixels (undim/sampling.py).
+// A picture averaged over rows x columns boxes, whose edges are whole pixels.
 struct Boxes {
     const unsigned char* in;
     std::ptrdiff_t row_stride;  // in bytes; the samples of a row lie side by side
@@ -38,21 +46,25 @@ struct Boxes {
     float unit;
 };
 
-// The image is cut into tiles on a fixed grid, so that the result does not depend on the number of threads.
+// The image is cut into tiles on a fixed grid, so that the result does not depend on the number
+// of threads.
 struct Tile {
     std::int64_t top, bottom, left, right;
 };
 
-// Float samples this far outside of [0, 1] are clipped; farther ones (and NaN) make run_tile return false.
+// Float samples this far outside of [0, 1] are clipped; farther ones (and NaN) are refused.
 constexpr float tolerance = 1e-3f;
 
 constexpr std::size_t cache_line = 64;  // bytes; scratch memory begins on one
 
 // One of these per instruction set; tile.cpp is compiled once for each.
 struct Kernel {
+    // False where a float sample is out of range.
     bool (*run_tile)(const Job&, const Tile&, unsigned char* scratch);
-    std::size_t (*scratch_bytes)(const Job&, const Tile&);  // what run_tile needs for a tile of that size
-    void (*box_means)(const Boxes&, std::int64_t row, unsigned char* scratch);  // needs a float for each sample of a row
+    // What run_tile needs for a tile of that size.
+    std::size_t (*scratch_bytes)(const Job&, const Tile&);
+    // One row of boxes; needs a float for each sample of a row.
+    void (*box_means)(const Boxes&, std::int64_t row, unsigned char* scratch);
 };
 
 }  // namespace undim

@@ -1,4 +1,5 @@
-// Rows of samples as floats in [0, 1], into the cache and out of it. Part of tile.cpp, compiled once per instruction set.
+// Rows of samples as floats in [0, 1], into the cache and out of it. Part of tile.cpp, compiled
+// once per instruction set.
 #pragma once
 
 #include "job.hpp"
@@ -14,7 +15,8 @@ Index mirror(Index i, Index size) {  // ... 1 0 | 0 1 ... size-1 | size-1 ...
     return i < size ? i : 2 * size - 1 - i;
 }
 
-// Hands out pieces of the scratch memory, each on a cache line of its own; without memory it only counts.
+// Hands out pieces of the scratch memory, each on a cache line of its own; without memory it only
+// counts.
 struct Arena {
     unsigned char* memory;
     std::size_t used = 0;
@@ -22,7 +24,8 @@ struct Arena {
     template <typename V>
     V* take(Index count) {
         auto* piece = memory ? reinterpret_cast<V*>(memory + used) : nullptr;
-        used += (static_cast<std::size_t>(count) * sizeof(V) + cache_line - 1) / cache_line * cache_line;
+        used += (static_cast<std::size_t>(count) * sizeof(V) + cache_line - 1) / cache_line *
+                cache_line;
         return piece;
     }
 };
@@ -40,7 +43,8 @@ struct Range<std::uint16_t> {
 
 template <typename T>
 bool to_unit(const T* __restrict in, float* __restrict x, Index n) {
-    constexpr float scale = 1.0f / Range<T>::maximum;  // rounds so that maximum * scale is exactly 1
+    constexpr float scale =
+        1.0f / Range<T>::maximum;  // rounds so that maximum * scale is exactly 1
     for (Index j = 0; j < n; ++j) x[j] = static_cast<float>(in[j]) * scale;
     return true;
 }
@@ -70,7 +74,8 @@ void from_unit(const float* __restrict v, const float* __restrict x, T* __restri
 }
 
 template <>
-void from_unit<float>(const float* __restrict v, const float* __restrict x, float* __restrict out, Index n) {
+void from_unit<float>(const float* __restrict v, const float* __restrict x, float* __restrict out,
+                      Index n) {
     constexpr float below = 1.0f - 0x1p-24f;
     for (Index j = 0; j < n; ++j) {
         const float limit = x[j] < 1.0f ? below : 1.0f;
@@ -94,7 +99,8 @@ bool load(const Job& job, Index y, Index left, Index right, float* x, T* strided
     }
     const bool good = to_unit(samples, x + 3 * (from - left), n);
     const auto fill = [&](Index i) {
-        for (Index c = 0; c < 3; ++c) x[3 * (i - left) + c] = x[3 * (mirror(i, job.width) - left) + c];
+        for (Index c = 0; c < 3; ++c)
+            x[3 * (i - left) + c] = x[3 * (mirror(i, job.width) - left) + c];
     };
     for (Index i = left; i < from; ++i) fill(i);
     for (Index i = to; i < right; ++i) fill(i);

@@ -1,10 +1,12 @@
-// The work on one tile: load -> [guided filter] -> curve -> round and store, row by row, all in the cache.
+// The work on one tile: load -> [guided filter] -> curve -> round and store, row by row, all in the
+// cache.
 //
-// Compiled once per instruction set (UNDIM_ISA names it), with the headers it includes. All of that is in anonymous
-// namespaces and uses no inline function of the standard library: the linker could otherwise hand code with wide
-// instructions to callers that must run everywhere.
+// Compiled once per instruction set (UNDIM_ISA names it), with the headers it includes. All of that
+// is in anonymous namespaces and uses no inline function of the standard library: the linker could
+// otherwise hand code with wide instructions to callers that must run everywhere.
 //
-// Rows stay interleaved (R G B R G B ...): every loop runs over plain contiguous floats, which compilers vectorise.
+// Rows stay interleaved (R G B R G B ...): every loop runs over plain contiguous floats, which
+// compilers vectorise.
 
 #include "boxes.hpp"
 #include "curves.hpp"
@@ -19,38 +21,41 @@ namespace {
 // What a tile needs beside the image; with an arena without memory it is only measured.
 template <typename T>
 struct Workspace {
-    float *fresh, *v, *opponent, *originals;  // the last two only where colour differences are filtered
+    float *fresh, *v, *opponent,
+        *originals;  // the last two only where colour differences are filtered
     T* strided;
-    Filter<typename Variance<T>::Sum> filter;
+    GuidedFilter<typename Variance<T>::Sum> filter;
     Curves curves;
 
     Workspace(const Job& job, Index pixels, Arena& arena)
-        : fresh(arena.take<float>(3 * (pixels + 4 * job.radius))),
+        : fresh(arena.take<float>(3 * (pixels + 4 * job.filter.radius))),
           v(arena.take<float>(3 * pixels)),
-          opponent(arena.take<float>(job.chroma_eps > 0.0f ? 3 * (pixels + 4 * job.radius) : 0)),
-          originals(arena.take<float>(job.chroma_eps > 0.0f ? 3 * pixels * (2 * job.radius + 1) : 0)),
-          strided(arena.take<T>(3 * (pixels + 4 * job.radius))),
-          filter(job, pixels, arena),
-          curves(job, pixels, arena) {}
+          opponent(arena.take<float>(
+              job.filter.chroma_eps > 0.0f ? 3 * (pixels + 4 * job.filter.radius) : 0)),
+          originals(arena.take<float>(
+              job.filter.chroma_eps > 0.0f ? 3 * pixels * (2 * job.filter.radius + 1) : 0)),
+          strided(arena.take<T>(3 * (pixels + 4 * job.filter.radius))),
+          filter(job.filter, pixels, arena),
+          curves(job.curve, job.height, job.width, pixels, arena) {}
 };
 
 template <typename T>
 bool run(const Job& job, const Tile& tile, unsigned char* scratch) {
-    const Index halo = 2 * job.radius;
+    const Index halo = 2 * job.filter.radius;
     const Index pixels = tile.right - tile.left;
     Arena arena{scratch};
     Workspace<T> work(job, pixels, arena);
     work.curves.start_at(tile.left);
-    if (job.radius) work.filter.clear();
+    if (job.filter.radius) work.filter.clear();
 
     bool good = true;
     const Index rows = tile.bottom - tile.top + 2 * halo;
     for (Index i = 0; i < rows; ++i) {  // row i of the tile with its halo
-        good &= load(job, mirror(tile.top - halo + i, job.height), tile.left - halo, tile.right + halo, work.fresh,
-                     work.strided);
+        good &= load(job, mirror(tile.top - halo + i, job.height), tile.left - halo,
+                     tile.right + halo, work.fresh, work.strided);
         const float* before = work.fresh;
-        if (job.radius) {
-            const bool opponent = job.chroma_eps > 0.0f;
+        if (job.filter.radius) {
+            const bool opponent = job.filter.chroma_eps > 0.0f;
             const Index ring = halo + 1, n = 3 * pixels;
             if (opponent) {
                 float* row = work.originals + i % ring * n;
@@ -71,8 +76,9 @@ bool run(const Job& job, const Tile& tile, unsigned char* scratch) {
             for (Index j = 0; j < 3 * pixels; ++j) work.v[j] = before[j];
         }
         const Index y = tile.top + i - 2 * halo;
-        if (job.iterations) work.curves.walk(y, work.v);
-        from_unit(work.v, before, reinterpret_cast<T*>(job.out) + 3 * (y * job.width + tile.left), 3 * pixels);
+        if (job.curve.iterations) work.curves.walk(y, work.v);
+        from_unit(work.v, before, reinterpret_cast<T*>(job.out) + 3 * (y * job.width + tile.left),
+                  3 * pixels);
     }
     return good;
 }
@@ -87,7 +93,8 @@ auto with_sample_type(Sample sample, Work work) {
 }
 
 bool run_tile(const Job& job, const Tile& tile, unsigned char* scratch) {
-    return with_sample_type(job.sample, [&](auto sample) { return run<decltype(sample)>(job, tile, scratch); });
+    return with_sample_type(job.sample,
+                            [&](auto sample) { return run<decltype(sample)>(job, tile, scratch); });
 }
 
 std::size_t scratch_bytes(const Job& job, const Tile& tile) {
@@ -99,7 +106,8 @@ std::size_t scratch_bytes(const Job& job, const Tile& tile) {
 }
 
 void box_means(const Boxes& job, Index row, unsigned char* scratch) {
-    with_sample_type(job.sample, [&](auto sample) { average_row<decltype(sample)>(job, row, scratch); });
+    with_sample_type(job.sample,
+                     [&](auto sample) { average_row<decltype(sample)>(job, row, scratch); });
 }
 
 }  // namespace

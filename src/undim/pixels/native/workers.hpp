@@ -1,4 +1,5 @@
-// Work that falls into numbered pieces, shared among threads that each have scratch memory of their own.
+// Work that falls into numbered pieces, shared among threads that each have scratch memory of their
+// own.
 #pragma once
 
 #include <atomic>
@@ -12,12 +13,14 @@
 
 namespace undim {
 
-// Calls work(piece, scratch) for every piece below `pieces`; scratch holds `bytes`, on a cache line.
+// Calls work(piece, scratch) for every piece below `pieces`; scratch holds `bytes`, on a cache
+// line.
 template <typename Work>
 void share(std::int64_t pieces, std::int64_t workers, std::size_t bytes, const Work& work) {
     const std::size_t room = (bytes + cache_line - 1) / cache_line * cache_line;
     std::vector<unsigned char> memory(static_cast<std::size_t>(workers) * room + cache_line);
-    auto* scratch = memory.data() + (cache_line - reinterpret_cast<std::uintptr_t>(memory.data()) % cache_line);
+    auto* scratch =
+        memory.data() + (cache_line - reinterpret_cast<std::uintptr_t>(memory.data()) % cache_line);
     std::atomic<std::int64_t> next{0};
     const auto run = [&](std::int64_t worker) {
         for (std::int64_t piece; (piece = next.fetch_add(1)) < pieces;)

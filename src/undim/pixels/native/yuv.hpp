@@ -1,17 +1,18 @@
-// The curve on a tile of a YUV frame, in floats. Part of film.cpp, compiled once per instruction set.
+// The curve on a tile of a YUV frame, in floats. Part of video.cpp, compiled once per instruction
+// set.
 #pragma once
 
 #include "cells.hpp"
 #include "curves.hpp"
-#include "film_job.hpp"
 #include "planes.hpp"
+#include "video_job.hpp"
 
 namespace undim {
 namespace {
 
 // Into x and, to be walked, into v.
-void clipped_sum(const float* __restrict y, const float* __restrict colour, float* __restrict x, float* __restrict v,
-                 Index n) {
+void clipped_sum(const float* __restrict y, const float* __restrict colour, float* __restrict x,
+                 float* __restrict v, Index n) {
     for (Index j = 0; j < n; ++j) {
         const float sum = y[j] + colour[j];
         const float low = sum > 0.0f ? sum : 0.0f;
@@ -19,40 +20,21 @@ void clipped_sum(const float* __restrict y, const float* __restrict colour, floa
     }
 }
 
-// `steps` steps of the curve on one plane with one a for all pixels; step k has a[3 k].
-template <int steps>
-void walk_constant(const float* a, float* __restrict v, Index n) {
-    for (Index j = 0; j < n; ++j) {
-        float x = v[j];
-        for (int k = 0; k < steps; ++k) x += a[3 * k] * (x - x * x);
-        v[j] = x;
-    }
+enum class Maps { constant, sliced, shared, of_planes };
+
+Maps kind_of(const Curve& curve) {
+    if (curve.levels > 1) return Maps::sliced;
+    if (curve.height * curve.width == 1) return Maps::constant;
+    return curve.channels == 1 ? Maps::shared : Maps::of_planes;
 }
 
-// The same as walk_row on three planes that share the coefficients.
-template <int steps>
-void walk_planes(const float* __restrict base, const float* __restrict slope, float weight, Index stride,
-                 float* __restrict r, float* __restrict g, float* __restrict b, Index n) {
-    for (Index j = 0; j < n; ++j) {
-        float x = r[j], y = g[j], z = b[j];
-        for (int k = 0; k < steps; ++k) {
-            const float a = base[k * stride + j] + weight * slope[k * stride + j];
-            x += a * (x - x * x);
-            y += a * (y - y * y);
-            z += a * (z - z * z);
-        }
-        r[j] = x;
-        g[j] = y;
-        b[j] = z;
-    }
-}
-
-// y moves by the brightness of the change d = v - x; blue and red gather what is left of it, d_b - d_y and d_r - d_y.
-void change_luma(const Yuv& job, float* const x[3], float* const v[3], float* __restrict y, float* __restrict blue,
-                 float* __restrict red, Index n) {
+// y moves by the brightness of the change d = v - x; blue and red gather what is left of it, d_b -
+// d_y and d_r - d_y.
+void change_luma(const Yuv& job, float* const x[3], float* const v[3], float* __restrict y,
+                 float* __restrict blue, float* __restrict red, Index n) {
     const float weight_r = job.red, weight_b = job.blue, weight_g = 1.0f - weight_r - weight_b;
-    const float *__restrict xr = x[0], *__restrict xg = x[1], *__restrict xb = x[2];
-    const float *__restrict vr = v[0], *__restrict vg = v[1], *__restrict vb = v[2];
+    const float* __restrict xr = x[0], * __restrict xg = x[1], * __restrict xb = x[2];
+    const float* __restrict vr = v[0], * __restrict vg = v[1], * __restrict vb = v[2];
     for (Index j = 0; j < n; ++j) {
         const float dr = vr[j] - xr[j], dg = vg[j] - xg[j], db = vb[j] - xb[j];
         const float change = weight_r * dr + weight_g * dg + weight_b * db;
@@ -63,9 +45,10 @@ void change_luma(const Yuv& job, float* const x[3], float* const v[3], float* __
 }
 
 // Per pixel, what U and V add to the brightness to give R, G and B.
-void colours(const Yuv& job, const float* __restrict u, const float* __restrict v, float* __restrict r,
-             float* __restrict g, float* __restrict b, Index cells) {
-    const float blue = 2.0f * (1.0f - job.blue), red = 2.0f * (1.0f - job.red), green = 1.0f - job.red - job.blue;
+void colours(const Yuv& job, const float* __restrict u, const float* __restrict v,
+             float* __restrict r, float* __restrict g, float* __restrict b, Index cells) {
+    const float blue = 2.0f * (1.0f - job.blue), red = 2.0f * (1.0f - job.red),
+                green = 1.0f - job.red - job.blue;
     const float green_u = -blue * job.blue / green, green_v = -red * job.red / green;
     for (Index i = 0; i < cells; ++i) {
         r[i] = red * v[i];
@@ -74,24 +57,26 @@ void colours(const Yuv& job, const float* __restrict u, const float* __restrict 
     }
 }
 
-// One tile: the change d = curve(x) - x of each of R, G and B is added to Y and, averaged over a chroma sample's cell
-// of pixels, to U and V. What lies outside of [0, 1] is moved like its nearest colour inside.
+// One tile: the change d = curve(x) - x of each of R, G and B is added to Y and, averaged over a
+// chroma sample's cell of pixels, to U and V. What lies outside of [0, 1] is moved like its nearest
+// colour inside.
 struct Brightening {
     const Yuv& job;
     Index pixels, cells;
-    bool constant;             // the maps are, over the picture
-    float *u, *v;              // of a row of cells
-    float *cell, *colour[3];   // what U and V add: of cells, of pixels
+    Maps kind;
+    float *u, *v;             // of a row of cells
+    float *cell, *colour[3];  // what U and V add: of cells, of pixels
     float *y, *x[3], *bright[3];
-    float *blue, *red;         // sums over the cells' pixels of d_b - d_y and d_r - d_y
-    float* steps;              // constant maps: (iterations, 3)
-    Coefficients<1> maps;      // others
+    float *blue, *red;     // sums over the cells' pixels of d_b - d_y and d_r - d_y
+    float* steps;          // constant maps: (iterations, 3)
+    Grid grid;             // sliced ones
+    Coefficients<1> maps;  // others
 
     Brightening(const Yuv& j, Index n, Arena& arena)
         : job(j),
           pixels(n),
           cells((n + j.across - 1) / j.across),
-          constant(j.curve.map_height == 1 && j.curve.map_width == 1),
+          kind(kind_of(j.curve)),
           u(arena.take<float>(n)),
           v(arena.take<float>(n)),
           cell(arena.take<float>(3 * n)),
@@ -102,16 +87,28 @@ struct Brightening {
           blue(arena.take<float>(n)),
           red(arena.take<float>(n)),
           steps(arena.take<float>(3 * j.curve.iterations)),
-          maps(j.curve, constant ? 0 : n, arena) {}
+          grid(j.curve, j.height, j.width, kind == Maps::sliced ? n : 0, arena),
+          maps(j.curve, j.height, j.width, varies() ? n : 0, arena) {}
+
+    bool varies() const { return kind == Maps::shared || kind == Maps::of_planes; }
 
     void run(const Tile& tile) {
-        for (Index k = 0; constant && k < job.curve.iterations; ++k)
-            for (Index c = 0; c < 3; ++c) {
-                const Index step = job.curve.steps == 1 ? 0 : k, channel = job.curve.map_channels == 3 ? c : 0;
-                steps[3 * k + c] = job.curve.maps[step * job.curve.map_channels + channel];
-            }
-        if (!constant) maps.start_at(tile.left);
+        if (kind == Maps::constant)
+            read_constants();
+        else if (kind == Maps::sliced)
+            grid.start_at(tile.left);
+        else
+            maps.start_at(tile.left);
         change_cells(*this, job, tile);
+    }
+
+    void read_constants() {
+        const Index channels = job.curve.channels;
+        for (Index k = 0; k < job.curve.iterations; ++k)
+            for (Index c = 0; c < 3; ++c) {
+                const Index step = job.curve.steps == 1 ? 0 : k, channel = channels == 3 ? c : 0;
+                steps[3 * k + c] = job.curve.maps[step * channels + channel];
+            }
     }
 
     void change(Index row, Index left) {
@@ -133,25 +130,44 @@ struct Brightening {
     }
 
     void walk(Index row) {
-        const float weight = constant ? 0.0f : maps.at(row);
-        Index k = 0;
-        for (; k + 4 <= job.curve.iterations && (constant || job.curve.steps > 1); k += 4) walk_steps<4>(k, weight);
-        for (; k < job.curve.iterations; ++k) walk_steps<1>(k, weight);
+        switch (kind) {
+            case Maps::constant:
+                for (Index c = 0; c < 3; ++c) walk_plane(Constant{steps + c, 3}, c);
+                break;
+            case Maps::sliced:
+                brightest<1>(x[0], x[1], x[2], grid.guide, pixels);
+                grid.slice(row);
+                walk_all(Sliced{grid.a});
+                break;
+            case Maps::shared: walk_all(interpolated(row)); break;
+            case Maps::of_planes:
+                for (Index c = 0; c < 3; ++c) {
+                    const Interpolated all = interpolated(row);
+                    walk_plane(Interpolated{all.base + c * pixels, all.slope + c * pixels,
+                                            all.weight, all.stride},
+                               c);
+                }
+        }
     }
 
-    template <int n>
-    void walk_steps(Index k, float weight) {
-        const Index channels = job.curve.map_channels, stride = channels * pixels;
-        const float* base = maps.base + (job.curve.steps > 1 ? k * stride : 0);
-        const float* slope = maps.slope + (base - maps.base);
-        if (!constant && channels == 1)
-            walk_planes<n>(base, slope, weight, stride, bright[0], bright[1], bright[2], pixels);
-        else
-            for (Index c = 0; c < 3; ++c)
-                if (constant)
-                    walk_constant<n>(steps + 3 * k + c, bright[c], pixels);
-                else
-                    walk_row<n>(base + c * pixels, slope + c * pixels, weight, stride, bright[c], pixels);
+    Interpolated interpolated(Index row) {
+        const float weight = maps.at(row);
+        return {maps.base, maps.slope, weight,
+                job.curve.steps == 1 ? 0 : job.curve.channels * pixels};
+    }
+
+    template <typename A>
+    void walk_plane(A of_row, Index c) {
+        in_steps(job.curve.iterations, of_row, [&](auto part, A from) {
+            walk_row<decltype(part)::steps>(from, bright[c], pixels);
+        });
+    }
+
+    template <typename A>
+    void walk_all(A of_row) {
+        in_steps(job.curve.iterations, of_row, [&](auto part, A from) {
+            walk_planes<decltype(part)::steps>(from, bright[0], bright[1], bright[2], pixels);
+        });
     }
 
     void end_cells(Index row, Index column, Index count) {
