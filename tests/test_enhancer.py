@@ -17,7 +17,7 @@ from PIL import Image
 import undim
 from helpers.standin import METADATA, write_model
 from undim import enhancer as module
-from undim.enhancer import Enhancer
+from undim.enhancer import Denoise, Enhancer
 from undim.errors import InputError, OutputError
 from undim.model import tiles
 from undim.pixels.boxes import thumbnail
@@ -267,6 +267,40 @@ def test_a_net_that_may_see_the_whole_picture_is_not_tiled(
     whole = full.curve_maps(image)
     monkeypatch.setattr(tiles, "TILE", 8)
     np.testing.assert_array_equal(full.curve_maps(image), whole)
+
+
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "levels.onnx", levels=6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("denoise", ["off", 0.5])
+def test_maps_with_levels_lift_the_dark_and_leave_the_bright(
+    levels: Path, dtype: type, denoise: Denoise
+) -> None:
+    unit = dark(dtype=np.float32) / 4
+    unit[:, 65:] += 0.7
+    image = (unit * MAXIMUM[np.dtype(dtype)]).astype(dtype)
+    enhancer = Enhancer(levels)
+    maps, bright = enhancer.curve_maps(image), enhancer(image, denoise=denoise)
+    assert maps.shape == (1, 6, 11, 16)
+    assert (bright.dtype, bright.shape) == (image.dtype, image.shape)
+    assert bright[:, :60].mean() > 2 * image[:, :60].mean()
+    assert bright[:, 70:].mean() < 1.15 * image[:, 70:].mean()
+    if denoise == "off":
+        np.testing.assert_array_equal(bright, undim.apply_curves(image, maps))
+    np.testing.assert_array_equal(enhancer(image, strength=0), image)
+
+
+def test_a_net_with_levels_is_shown_the_whole_picture(
+    levels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, image = Enhancer(levels, maps="full"), dark(70, 101)
+    monkeypatch.setattr(tiles, "TILE", 8)
+    maps = full.curve_maps(image)
+    assert maps.shape == (1, 6, 18, 26)
+    np.testing.assert_array_equal(full(image, denoise="off"), undim.apply_curves(image, maps))
 
 
 def test_eight_threads_share_one_enhancer(tmp_path: Path) -> None:

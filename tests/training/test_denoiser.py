@@ -132,7 +132,7 @@ def test_the_filter_is_that_of_the_photo_path() -> None:
     enhancer = Enhancer(threads=1)
     image = dark[0].permute(1, 2, 0).numpy()
     eps = enhancer._filter_eps(image, "auto", enhancer._added(image, maps[0].numpy(), 1.0))
-    wanted = enhancer.walk(image, maps[0].numpy(), 1.0, eps)
+    wanted = enhancer.apply(image, maps[0].numpy(), 1.0, eps)
     got = filtered(dark, maps, torch.ones(1))[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(got, wanted, atol=2e-3)
 

@@ -77,7 +77,7 @@ class FrameEnhancer:
         maps = self._maps(small, seconds)
         if self._average:
             frame = _averaged(frame, self._average)
-        return self._enhancer.walk(frame, maps, self._strength, WHOLE_EPS * self._filter)
+        return self._enhancer.apply(frame, maps, self._strength, WHOLE_EPS * self._filter)
 
     @property
     def takes_yuv(self) -> bool:
