@@ -31,6 +31,11 @@ def enhancer(tmp_path_factory: pytest.TempPathFactory) -> Enhancer:
     return Enhancer(write_model(tmp_path_factory.mktemp("model") / "m.onnx"))
 
 
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "levels.onnx", levels=6)
+
+
 def dark(height: int = 90, width: int = 130, dtype: type = np.uint8, seed: int = 0) -> np.ndarray:
     image = np.random.default_rng(seed).beta(1.5, 8, (height, width, 3))
     return (image * MAXIMUM[np.dtype(dtype)]).astype(dtype)
@@ -130,6 +135,19 @@ def test_auto_leaves_a_picture_alone_that_has_no_noise_or_is_hardly_brightened(
     np.testing.assert_array_equal(
         enhancer(noisy, strength=1e-3), enhancer(noisy, strength=1e-3, denoise="off")
     )
+
+
+def test_auto_filters_the_noise_of_shadows_that_are_lifted_beside_a_bright_sky(
+    levels: Path,
+) -> None:
+    enhancer = Enhancer(levels)
+    scene = np.random.default_rng(0).normal(0.03, 0.006, (128, 128, 3)).astype(np.float32)
+    scene[:112] += 0.85
+    scene = scene.clip(0, 1)
+    shadows = [enhancer(scene, denoise=denoise)[114:] for denoise in ("auto", "off")]
+    assert shadows[0].mean() > 2 * scene[114:].mean()
+    grain = [np.diff(picture, axis=1).std() for picture in shadows]
+    assert grain[0] < 0.5 * grain[1]
 
 
 def test_a_filter_too_weak_to_matter_is_none(enhancer: Enhancer) -> None:
@@ -267,11 +285,6 @@ def test_a_net_that_may_see_the_whole_picture_is_not_tiled(
     whole = full.curve_maps(image)
     monkeypatch.setattr(tiles, "TILE", 8)
     np.testing.assert_array_equal(full.curve_maps(image), whole)
-
-
-@pytest.fixture(scope="module")
-def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("model") / "levels.onnx", levels=6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -29,7 +29,7 @@ from undim.model.tiles import Tile, tiles
 from undim.pixels.boxes import thumbnail
 from undim.pixels.curve import apply_curves
 from undim.pixels.filter import BRIGHTNESS, COLOUR, filter_and_apply
-from undim.pixels.noise import estimate_noise, matched_eps
+from undim.pixels.noise import estimate_noise, matched_eps, noise_added
 from undim.pixels.samples import Float32, Image, check_image, to_unit
 
 # How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the
@@ -175,13 +175,6 @@ class Enhancer:
             )
         return apply_curves(image, curve_maps, iterations=n, strength=strength, threads=threads)
 
-    def _added(self, small: Float32, curve_maps: Float32, strength: float) -> float:
-        """The share of the noise's variance that the curve adds, 1 - 1 / gain^2."""
-        bright = apply_curves(
-            small, curve_maps, iterations=self.info.iterations, strength=strength, threads=1
-        )
-        return 1 - 1 / max(1.0, float(bright.mean() / max(small.mean(), 1e-6))) ** 2
-
     def _filter_eps(self, image: Image, denoise: Denoise, added: float) -> float:
         """The guided filter's eps, between those of brightness and colour; 0 for none.
 
@@ -215,7 +208,9 @@ class Enhancer:
             return image.copy()
         small = thumbnail(image, self.long_side, threads=self.threads)
         curve_maps = self._estimator(small)
-        added = self._added(small, curve_maps, strength)
+        n = self.info.iterations
+        bright = apply_curves(small, curve_maps, iterations=n, strength=strength, threads=1)
+        added = noise_added(small, bright)
         eps = self._filter_eps(image, denoise, added)
         if self._in_tiles:
             brighten = partial(self._apply_in_tiles, image, strength)

@@ -1,4 +1,4 @@
-"""A picture in tiles, for networks that look at all of its pixels, but at few around each."""
+"""A picture in tiles, for networks that look at all of its pixels."""
 
 from __future__ import annotations
 
