@@ -1,11 +1,11 @@
-"""What video costs and how it looks: flicker, noise, colour, time per frame and film, memory over a
-long film.
+"""What video costs and how it looks: flicker, noise, colour, time per frame and video, memory over a
+long one.
 
     python benchmarks/video.py flicker --data ../shared/data/video
     python benchmarks/video.py noise   --data ../shared/data/video
     python benchmarks/video.py colour  --data ../shared/data/video
     python benchmarks/video.py speed   --data ../shared/data/video
-    python benchmarks/video.py walk
+    python benchmarks/video.py curve
     python benchmarks/video.py encoder --data ../shared/data/video
     python benchmarks/video.py soak    --gigabytes 2
 
@@ -75,7 +75,7 @@ def write_dark(source: Path, target: Path, count: int, start: float = 0.0) -> Pa
 
 
 def write_small(source: Path, target: Path) -> Path:
-    """The same film in 640 x 360."""
+    """The same video in 640 x 360."""
     frames = frames_of(source, 10**9)
     return write(
         target,
@@ -151,17 +151,18 @@ def measure_noise(data: Path, model: str) -> None:
     pairs = [darken(frame, rng) for frame in bright]
     rows: dict[str, list[tuple[float, float]]] = {}
 
-    def film(dark: list[np.ndarray], denoise: Denoise) -> list[np.ndarray]:
+    def stream(dark: list[np.ndarray], denoise: Denoise) -> list[np.ndarray]:
         brighten = Brightener(FrameEnhancer(enhancer, denoise=denoise))
         frames = [in_yuv(frame, index) for index, frame in enumerate(dark)]
         size = (frames[0].width, frames[0].height)
         return [eight_bits(rgb16(brighten(frame, size=size, format="yuv420p"))) for frame in frames]
 
     noisy, clean = [noisy for _, noisy in pairs], [clean for clean, _ in pairs]
-    wanted = film(clean, "off")
+    wanted = stream(clean, "off")
     alone = [enhancer(eight_bits(rgb16(in_yuv(frame))), denoise=0.25) for frame in noisy]
     results = {
-        f"video --denoise {denoise}": film(noisy, denoise) for denoise in ("off", "auto", 0.25, 1.0)
+        f"video --denoise {denoise}": stream(noisy, denoise)
+        for denoise in ("off", "auto", 0.25, 1.0)
     }
     for name, got in {**results, "each frame alone, filter 0.25": alone}.items():
         rows[name] = [
@@ -329,7 +330,7 @@ def measure_transcode(clip: Path, model: str) -> None:
             )
 
 
-def measure_walk() -> None:
+def measure_curve() -> None:
     """Eight steps of the curve alone on one core, with each instruction set; in integers on 8 bits
     where it can.
     """
@@ -407,7 +408,7 @@ def transcode(source: Path, target: Path, preset: str, end: float) -> None:
 
 
 def soak(gigabytes: float, model: str) -> None:
-    """A long dark film of that much raw picture data through the whole pipeline; the process's
+    """A long dark video of that much raw picture data through the whole pipeline; the process's
     memory as it goes.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -457,7 +458,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "what", choices=["flicker", "noise", "colour", "speed", "walk", "encoder", "soak"]
+        "what", choices=["flicker", "noise", "colour", "speed", "curve", "encoder", "soak"]
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/video"))
     parser.add_argument("--model", default="undim")
@@ -465,8 +466,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.what == "soak":
         soak(chosen.gigabytes, chosen.model)
-    elif chosen.what == "walk":
-        measure_walk()
+    elif chosen.what == "curve":
+        measure_curve()
     else:
         work = {
             "flicker": measure_flicker,

@@ -60,7 +60,7 @@ def browser(folder: Path) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def enhancers(folder: Path) -> dict[str, Enhancer]:
     """What the page offers in its tests: model files of their names lie in `folder`."""
-    from helpers.browsing import two_models
+    from helpers.browsing import page_models
     from undim import Enhancer
 
-    return {model.stem: Enhancer(model) for model in two_models(folder)}
+    return {model.stem: Enhancer(model) for model in page_models(folder)}

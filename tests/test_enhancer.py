@@ -17,7 +17,7 @@ from PIL import Image
 import undim
 from helpers.standin import METADATA, write_model
 from undim import enhancer as module
-from undim.enhancer import Enhancer
+from undim.enhancer import Denoise, Enhancer
 from undim.errors import InputError, OutputError
 from undim.model import tiles
 from undim.pixels.boxes import thumbnail
@@ -29,6 +29,11 @@ DTYPES = [np.uint8, np.uint16, np.float32]
 @pytest.fixture(scope="module")
 def enhancer(tmp_path_factory: pytest.TempPathFactory) -> Enhancer:
     return Enhancer(write_model(tmp_path_factory.mktemp("model") / "m.onnx"))
+
+
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "levels.onnx", levels=6)
 
 
 def dark(height: int = 90, width: int = 130, dtype: type = np.uint8, seed: int = 0) -> np.ndarray:
@@ -130,6 +135,19 @@ def test_auto_leaves_a_picture_alone_that_has_no_noise_or_is_hardly_brightened(
     np.testing.assert_array_equal(
         enhancer(noisy, strength=1e-3), enhancer(noisy, strength=1e-3, denoise="off")
     )
+
+
+def test_auto_filters_the_noise_of_shadows_that_are_lifted_beside_a_bright_sky(
+    levels: Path,
+) -> None:
+    enhancer = Enhancer(levels)
+    scene = np.random.default_rng(0).normal(0.03, 0.006, (128, 128, 3)).astype(np.float32)
+    scene[:112] += 0.85
+    scene = scene.clip(0, 1)
+    shadows = [enhancer(scene, denoise=denoise)[114:] for denoise in ("auto", "off")]
+    assert shadows[0].mean() > 2 * scene[114:].mean()
+    grain = [np.diff(picture, axis=1).std() for picture in shadows]
+    assert grain[0] < 0.5 * grain[1]
 
 
 def test_a_filter_too_weak_to_matter_is_none(enhancer: Enhancer) -> None:
@@ -267,6 +285,35 @@ def test_a_net_that_may_see_the_whole_picture_is_not_tiled(
     whole = full.curve_maps(image)
     monkeypatch.setattr(tiles, "TILE", 8)
     np.testing.assert_array_equal(full.curve_maps(image), whole)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("denoise", ["off", 0.5])
+def test_maps_with_levels_lift_the_dark_and_leave_the_bright(
+    levels: Path, dtype: type, denoise: Denoise
+) -> None:
+    unit = dark(dtype=np.float32) / 4
+    unit[:, 65:] += 0.7
+    image = (unit * MAXIMUM[np.dtype(dtype)]).astype(dtype)
+    enhancer = Enhancer(levels)
+    maps, bright = enhancer.curve_maps(image), enhancer(image, denoise=denoise)
+    assert maps.shape == (1, 6, 11, 16)
+    assert (bright.dtype, bright.shape) == (image.dtype, image.shape)
+    assert bright[:, :60].mean() > 2 * image[:, :60].mean()
+    assert bright[:, 70:].mean() < 1.15 * image[:, 70:].mean()
+    if denoise == "off":
+        np.testing.assert_array_equal(bright, undim.apply_curves(image, maps))
+    np.testing.assert_array_equal(enhancer(image, strength=0), image)
+
+
+def test_a_net_with_levels_is_shown_the_whole_picture(
+    levels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, image = Enhancer(levels, maps="full"), dark(70, 101)
+    monkeypatch.setattr(tiles, "TILE", 8)
+    maps = full.curve_maps(image)
+    assert maps.shape == (1, 6, 18, 26)
+    np.testing.assert_array_equal(full(image, denoise="off"), undim.apply_curves(image, maps))
 
 
 def test_eight_threads_share_one_enhancer(tmp_path: Path) -> None:

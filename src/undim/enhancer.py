@@ -1,18 +1,19 @@
-"""The one inference path: whatever undim enhances, measures, serves or films goes through
-`Enhancer`.
+"""The one inference path: whatever undim enhances, measures or serves, photograph or video, goes
+through `Enhancer`.
 
     image -> [denoise] -> thumbnail -> network -> curve maps -> the curve at full resolution ->
     [learned denoiser]
 
 Curve maps are smooth, so they are estimated on a thumbnail (area average, long side `maps`) and
 applied to every pixel of the image; `maps="full"` estimates at the image's own size instead, tile
-by tile with the nets of Zero-DCE, which see no further than 7 px, and at once with others.
+by tile with the nets of Zero-DCE, which see no further than 7 px, and at once with others. Maps of
+other nets may have levels of brightness and any size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
@@ -28,7 +29,7 @@ from undim.model.tiles import Tile, tiles
 from undim.pixels.boxes import thumbnail
 from undim.pixels.curve import apply_curves
 from undim.pixels.filter import BRIGHTNESS, COLOUR, filter_and_apply
-from undim.pixels.noise import estimate_noise, matched_eps
+from undim.pixels.noise import estimate_noise, matched_eps, noise_added
 from undim.pixels.samples import Float32, Image, check_image, to_unit
 
 # How far around a pixel a net sees: seven 3 x 3 convolutions, 7 px. Other nets may look at the
@@ -130,27 +131,36 @@ class Enhancer:
         return images.write_atomically(target, images.encode(picture, format), overwrite=True)
 
     def curve_maps(self, image: Image) -> Float32:
-        """The curve maps (C, h, w) in [-1, 1] that the model estimates for an image, at strength 1."""
+        """The curve maps in [-1, 1] that the model estimates for an image, at strength 1.
+
+        (C, h, w), or (1, Z, h, w) at Z levels of brightness, as `undim.apply_curves` takes them.
+        """
         check_image(image)
         if self.maps != "full":
             return self._estimator(thumbnail(image, self.maps, threads=self.threads))
+        if not self._in_tiles:
+            return self._estimator(to_unit(image))
         whole = np.empty((0, *image.shape[:2]), np.float32)
-        for tile in self._tiles(image):
-            maps = self._estimator(to_unit(image[tile.around]))
+        for tile, maps in self._estimates(image):
             if not len(whole):
                 whole = np.empty((len(maps), *image.shape[:2]), np.float32)
             whole[:, *tile.core] = maps[:, *tile.inner]
         return whole
 
+    @property
+    def long_side(self) -> int:
+        """Of the thumbnail in pixels; with `maps="full"` that of the one which sets the filter."""
+        return self.info.maps_size if self.maps == "full" else self.maps
+
     @cached_property
     def _denoiser(self) -> LearnedDenoiser:
         return LearnedDenoiser(device=self.device, threads=self.threads)
 
-    def walk(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
-        """The image through the curve, and before it through the filter of brightness and colour
-        differences.
+    def apply(self, image: Image, curve_maps: Float32, strength: float, eps: float) -> Image:
+        """Apply a curve to the image, after the filter of brightness and colour differences.
 
-        eps   between that of brightness, half of it, and that of colour, twice it; 0 leaves the filter out
+        eps   between that of brightness, half of it, and that of colour, twice it; 0 leaves the
+              filter out
         """
         n, threads = self.info.iterations, self.threads
         if eps > 0:
@@ -165,13 +175,6 @@ class Enhancer:
             )
         return apply_curves(image, curve_maps, iterations=n, strength=strength, threads=threads)
 
-    def _added(self, small: Float32, curve_maps: Float32, strength: float) -> float:
-        """The share of the noise's variance that the curve adds, 1 - 1 / gain^2."""
-        bright = apply_curves(
-            small, curve_maps, iterations=self.info.iterations, strength=strength, threads=1
-        )
-        return 1 - 1 / max(1.0, float(bright.mean() / max(small.mean(), 1e-6))) ** 2
-
     def _filter_eps(self, image: Image, denoise: Denoise, added: float) -> float:
         """The guided filter's eps, between those of brightness and colour; 0 for none.
 
@@ -185,8 +188,14 @@ class Enhancer:
             eps = 0.0 if denoise == "off" else WHOLE_EPS * float(denoise)
         return eps if eps > QUANTISATION else 0.0
 
-    def _tiles(self, image: Image) -> Iterator[Tile]:
-        return tiles(*image.shape[:2], halo=REACH.get(self.info.net))
+    @property
+    def _in_tiles(self) -> bool:
+        return self.maps == "full" and self.info.net in REACH
+
+    def _estimates(self, image: Image) -> Iterator[tuple[Tile, Float32]]:
+        """The tiles of an image, each with the curve maps of what is around it."""
+        for tile in tiles(*image.shape[:2], halo=REACH[self.info.net]):
+            yield tile, self._estimator(to_unit(image[tile.around]))
 
     def _enhance(self, image: Image, strength: float, denoise: Denoise) -> Image:
         check_image(image)
@@ -197,29 +206,29 @@ class Enhancer:
             )
         if strength == 0:
             return image.copy()
-        long_side = self.info.maps_size if self.maps == "full" else self.maps
-        small = thumbnail(image, long_side, threads=self.threads)
+        small = thumbnail(image, self.long_side, threads=self.threads)
         curve_maps = self._estimator(small)
-        added = self._added(small, curve_maps, strength)
+        n = self.info.iterations
+        bright = apply_curves(small, curve_maps, iterations=n, strength=strength, threads=1)
+        added = noise_added(small, bright)
         eps = self._filter_eps(image, denoise, added)
-        if denoise != "learned":
-            return self._brighten(image, curve_maps, strength, eps)[0]
-        filtered, plain = self._brighten(image, curve_maps, strength, eps, 0.0)
-        return self._denoiser(plain, filtered, added)
+        if self._in_tiles:
+            brighten = partial(self._apply_in_tiles, image, strength)
+        else:
+            if self.maps == "full":
+                curve_maps = self.curve_maps(image)
+            brighten = partial(self.apply, image, curve_maps, strength)
+        if denoise == "learned":
+            return self._denoiser(brighten(0.0), brighten(eps), added)
+        return brighten(eps)
 
-    def _brighten(
-        self, image: Image, curve_maps: Float32, strength: float, *filters: float
-    ) -> list[Image]:
-        """The image brightened, once for the eps of each filter."""
-        if self.maps != "full":
-            return [self.walk(image, curve_maps, strength, eps) for eps in filters]
-        results = [np.empty_like(image) for _ in filters]
-        for tile in self._tiles(image):
-            around = image[tile.around]
-            own_maps = self._estimator(to_unit(around))
-            for enhanced, eps in zip(results, filters, strict=True):
-                enhanced[tile.core] = self.walk(around, own_maps, strength, eps)[tile.inner]
-        return results
+    def _apply_in_tiles(self, image: Image, strength: float, eps: float) -> Image:
+        """Tile by tile, so that memory does not grow with maps of the image's own size."""
+        bright = np.empty_like(image)
+        for tile, maps in self._estimates(image):
+            applied = self.apply(image[tile.around], maps, strength, eps)
+            bright[tile.core] = applied[tile.inner]
+        return bright
 
 
 @overload

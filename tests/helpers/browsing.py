@@ -133,7 +133,10 @@ def pixels(content: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(content))).astype(int)
 
 
-def two_models(folder: Path) -> list[Path]:
-    """One model with a map per step and channel and one whose three maps all steps share."""
+def page_models(folder: Path) -> list[Path]:
+    """One model with a map per step and channel, one whose three maps all steps share, and one
+    whose maps have levels of brightness.
+    """
     free = write_model(folder / "free.onnx", depth=2, metadata=METADATA | {"maps_size": "48"})
-    return [free, write_model(folder / "shared.onnx", channels=3)]
+    shared = write_model(folder / "shared.onnx", channels=3)
+    return [free, shared, write_model(folder / "levels.onnx", levels=6)]

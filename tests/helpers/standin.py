@@ -27,11 +27,18 @@ def write_model(
     path: Path,
     *,
     channels: int = 24,
+    levels: int = 1,
     depth: int = 1,
     metadata: dict[str, str] = METADATA,
     output: str = "curve_maps",
 ) -> Path:
-    """A chain of `depth` 3 x 3 convolutions; its maps brighten dark places more than bright ones."""
+    """A chain of `depth` 3 x 3 convolutions; its maps brighten dark places more than bright ones.
+
+    With several levels they have a quarter of the thumbnail's size, and fall to 0 at the brightest.
+    """
+    grid = levels > 1
+    if grid:
+        channels, metadata = levels, {"guide": "max", "levels": str(levels)} | metadata
     rng = np.random.default_rng(0)
     nodes, weights, wide, source = [], [], 3, "image"
     for layer in range(depth):
@@ -41,23 +48,35 @@ def write_model(
         if last:  # maps from 0.4 where it is black down to 0.1 where it is white
             kernel = -0.3 * np.abs(kernel) / np.abs(kernel).sum(axis=(1, 2, 3), keepdims=True)
         bias = np.full(out, 0.4 if last else 0.0, np.float32)
-        target = output if last else f"x{layer}"
+        if last and grid:
+            fade = np.linspace(1, 0, levels, dtype=np.float32)
+            kernel, bias = kernel * fade[:, None, None, None], bias * fade
+        target = output if last and not grid else f"x{layer}"
         weights += [
             numpy_helper.from_array(kernel, f"w{layer}"),
             numpy_helper.from_array(bias, f"b{layer}"),
         ]
         nodes.append(
             helper.make_node(
-                "Conv", [source, f"w{layer}", f"b{layer}"], [f"c{layer}"], pads=[1, 1, 1, 1]
+                "Conv",
+                [source, f"w{layer}", f"b{layer}"],
+                [f"c{layer}"],
+                pads=[1, 1, 1, 1],
+                strides=[4, 4] if last and grid else [1, 1],
             )
         )
         nodes.append(helper.make_node("Tanh" if last else "Relu", [f"c{layer}"], [target]))
         wide, source = out, target
+    shape: list[int | str] = [1, channels, "h", "w"]
+    if grid:
+        shape = [1, 1, levels, "gh", "gw"]
+        weights.append(numpy_helper.from_array(np.array([1]), "axis"))
+        nodes.append(helper.make_node("Unsqueeze", [source, "axis"], [output]))
     graph = helper.make_graph(
         nodes,
         "stand-in",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "h", "w"])],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, [1, channels, "h", "w"])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

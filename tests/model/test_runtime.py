@@ -32,6 +32,23 @@ def test_maps_have_the_size_of_the_thumbnail(tmp_path: Path, channels: int) -> N
         assert np.abs(maps).max() <= 1
 
 
+@pytest.mark.parametrize("levels", [2, 6])
+def test_maps_may_have_levels_of_brightness_and_a_size_of_their_own(
+    tmp_path: Path, levels: int
+) -> None:
+    estimator = CurveEstimator(write_model(tmp_path / "m.onnx", levels=levels))
+    assert (estimator.info.guide, estimator.info.levels) == ("max", levels)
+    for height, width in [(1, 1), (2, 9), (33, 20)]:
+        maps = estimator(np.full((height, width, 3), 0.2, np.float32))
+        assert maps.shape == (1, levels, -(-height // 4), -(-width // 4))
+        assert (np.diff(maps, axis=1) < 0).all()
+
+
+def test_a_model_without_levels_says_so(tmp_path: Path) -> None:
+    info = CurveEstimator(write_model(tmp_path / "m.onnx")).info
+    assert (info.guide, info.levels) == ("", 1)
+
+
 def test_the_thumbnail_is_height_by_width_by_rgb(tmp_path: Path) -> None:
     """Maps answer to the place that is bright: the network sees rows as rows and columns as
     columns.
@@ -88,6 +105,32 @@ def test_metadata_that_is_no_number(tmp_path: Path) -> None:
 def test_maps_that_do_not_fit_the_iterations(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx", channels=24, metadata=METADATA | {"iterations": "4"})
     with pytest.raises(ModelError, match="with C 1, 3, 4 or 12 for 4 iterations"):
+        CurveEstimator(path)
+
+
+@pytest.mark.parametrize(
+    ("levels", "wrong", "words"),
+    [
+        (
+            6,
+            {"guide": "mean"},
+            "got metadata guide = 'mean' and levels = 6 .* expected guide = 'max'",
+        ),
+        (6, {"guide": ""}, "got metadata guide = '' .* expected guide = 'max'"),
+        (
+            6,
+            {"levels": "8"},
+            r"levels = 8 .*\[1, 1, 6, 'gh', 'gw'\], expected .* levels = 6; write",
+        ),
+        (6, {"levels": "some"}, "levels = 'some', expected a whole number"),
+        (1, {"guide": "max", "levels": "6"}, "expected guide = '' and levels = 1"),
+    ],
+)
+def test_metadata_that_does_not_fit_the_levels(
+    tmp_path: Path, levels: int, wrong: dict[str, str], words: str
+) -> None:
+    path = write_model(tmp_path / "m.onnx", levels=levels, metadata=METADATA | wrong)
+    with pytest.raises(ModelError, match=words):
         CurveEstimator(path)
 
 

@@ -51,7 +51,7 @@ def test_noise_falls_as_in_an_average_of_eight() -> None:
     assert 0.2 < error < 0.36
 
 
-def test_the_first_frame_and_a_still_film_come_out_as_they_are() -> None:
+def test_the_first_frame_and_a_still_video_come_out_as_they_are() -> None:
     filtered = Filtered()
     frame = noisy(gradient(), 0.01, 0)
     for _ in range(5):
@@ -130,7 +130,7 @@ def yuv(height: int, width: int, cell: tuple[int, int], depth: int, seed: int) -
 
 
 @pytest.mark.parametrize("depth", [8, 10, 16])
-def test_a_still_film_of_any_depth_keeps_its_samples(depth: int) -> None:
+def test_a_still_video_of_any_depth_keeps_its_samples(depth: int) -> None:
     planes, filtered = yuv(9, 7, (2, 2), depth, 0), TemporalAverage()
     for _ in range(3):
         result = filtered(planes, depth)
@@ -159,7 +159,7 @@ def test_noise_is_measured_within_a_tenth(sigma: float) -> None:
     assert noise(noisy(clean, sigma, 0)[..., 1]) / 65535 == pytest.approx(sigma, rel=0.1)
 
 
-def test_a_film_without_noise_is_left_alone() -> None:
+def test_a_video_without_noise_is_left_alone() -> None:
     assert noise(gradient()[..., 0]) / 65535 < FAINT
     assert noise(np.zeros((2, 2), np.uint8)) == 0
     filtered = TemporalAverage()

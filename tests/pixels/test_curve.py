@@ -42,7 +42,7 @@ def random_maps(*shape: int, seed: int = 1) -> Any:
 
 
 @both
-def test_one_map_walks_the_formula() -> None:
+def test_one_map_follows_the_formula() -> None:
     image = picture(np.float32)
     expected = image.astype(np.float64)
     for a in (0.9, -0.4, 0.25, 1.0):

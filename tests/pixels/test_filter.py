@@ -12,11 +12,8 @@ from PIL import Image
 
 from undim.errors import InputError
 from undim.pixels.curve import apply_curves
-from undim.pixels.filter import (
-    filter_and_apply,
-    guided_filter,
-)
-from undim.pixels.noise import estimate_noise, matched_eps
+from undim.pixels.filter import filter_and_apply, guided_filter
+from undim.pixels.noise import estimate_noise, matched_eps, noise_added
 from undim.pixels.samples import MAXIMUM
 
 both = pytest.mark.usefixtures("each_kernel")
@@ -157,3 +154,28 @@ def test_the_matched_eps_grows_with_the_noise_and_removes_most_of_it() -> None:
     eps = matched_eps(estimate_noise(image))
     assert guided_filter(image, eps=eps).std() < 0.4 * image.std()
     assert matched_eps(0.02) > matched_eps(0.01) > matched_eps(0) == 0
+
+
+def test_a_curve_adds_the_noise_that_its_gain_says() -> None:
+    dark = np.full((8, 8, 3), 0.1, np.float32)
+    assert noise_added(dark, 2 * dark) == pytest.approx(1 - 1 / 4)
+    assert noise_added(dark, 4 * dark) == pytest.approx(1 - 1 / 16)
+    assert noise_added(dark, dark) == noise_added(dark, dark / 2) == 0
+    assert 0 < noise_added(0 * dark, 0 * dark + 0.002) + 1e-9 < noise_added(0 * dark, dark) < 1
+
+
+def test_shadows_that_are_lifted_beside_lights_that_stay_count_in_full() -> None:
+    dark = np.full((8, 8, 3), 0.8, np.float32)
+    dark[:2] = 0.02
+    bright = dark.copy()
+    bright[:2] = 0.16
+    assert bright.mean() < 1.06 * dark.mean()
+    assert noise_added(dark, bright) == pytest.approx(1 - 1 / 64)
+
+
+def test_of_a_picture_that_is_lifted_evenly_the_added_noise_follows_from_its_mean() -> None:
+    dark = np.random.default_rng(0).beta(1.5, 8, (64, 64, 3)).astype(np.float32)
+    for a in (0.05, 0.2, 0.4):
+        bright = apply_curves(dark, np.full((1, 1, 1), a, np.float32))
+        share = 1 - (dark.mean() / bright.mean()) ** 2
+        assert noise_added(dark, bright) == pytest.approx(share, abs=0.05)

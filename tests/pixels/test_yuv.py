@@ -219,7 +219,7 @@ def test_it_is_the_curve_on_rgb(depth: int, full: bool) -> None:
 
 
 def test_a_level_moves_by_less_than_one_at_a_time() -> None:
-    """A film of one level, brightened a little more from frame to frame: its mean follows, and does
+    """A video of one level, brightened a little more from frame to frame: its mean follows, and does
     not jump.
     """
     planes = [np.full((32, 32), 40, np.uint8), *(np.full((16, 16), 128, np.uint8) for _ in "uv")]

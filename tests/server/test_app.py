@@ -30,8 +30,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def enhancers(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Enhancer]:
-    shared = write_model(tmp_path_factory.mktemp("model") / "shared.onnx", channels=3)
-    return {"free": Enhancer(model), "shared": Enhancer(shared)}
+    folder = tmp_path_factory.mktemp("model")
+    shared = write_model(folder / "shared.onnx", channels=3)
+    levels = write_model(folder / "levels.onnx", levels=6)
+    return {"free": Enhancer(model), "shared": Enhancer(shared), "levels": Enhancer(levels)}
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +82,22 @@ def test_format_quality_and_model_are_the_callers_choice(
     assert len(small) < len(large)
 
 
+@pytest.mark.parametrize(("name", "shape"), [("free", (24, 48, 64)), ("levels", (1, 6, 12, 16))])
 def test_curves_are_those_of_the_enhancer(
-    api: httpx.Client, enhancers: dict[str, Enhancer]
+    api: httpx.Client, enhancers: dict[str, Enhancer], name: str, shape: tuple[int, ...]
 ) -> None:
     image = dark()
-    response = api.post("/curves?model=free", content=picture("PNG", image))
+    response = api.post(f"/curves?model={name}", content=picture("PNG", image))
     maps = np.load(io.BytesIO(response.content))
-    np.testing.assert_array_equal(maps, enhancers["free"].curve_maps(image))
+    assert maps.shape == shape
+    np.testing.assert_array_equal(maps, enhancers[name].curve_maps(image))
     assert response.headers["undim-iterations"] == "8"
 
 
 def test_models_are_listed_with_the_default_first(api: httpx.Client) -> None:
-    assert [model["name"] for model in api.get("/models").json()] == ["free", "shared"]
+    models = api.get("/models").json()
+    assert [model["name"] for model in models] == ["free", "shared", "levels"]
+    assert {(model["iterations"], model["maps_size"]) for model in models} == {(8, 64)}
 
 
 def test_health_and_readiness(api: httpx.Client) -> None:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from undim.enhancer import Enhancer
 from undim.errors import ConfigError, TrainingError
 from undim.model.pretrained import DENOISER
+from undim.pixels.noise import noise_added
 from undim.training.checkpoints import save_checkpoint
 from undim.training.config import build, read_values
 from undim.training.curve import enhance
@@ -131,8 +132,10 @@ def test_the_filter_is_that_of_the_photo_path() -> None:
     maps = torch.full((1, 8, 1, 1), 0.4)
     enhancer = Enhancer(threads=1)
     image = dark[0].permute(1, 2, 0).numpy()
-    eps = enhancer._filter_eps(image, "auto", enhancer._added(image, maps[0].numpy(), 1.0))
-    wanted = enhancer.walk(image, maps[0].numpy(), 1.0, eps)
+    curve = maps[0].numpy()
+    added = noise_added(image, enhancer.apply(image, curve, 1.0, 0.0))
+    eps = enhancer._filter_eps(image, "auto", added)
+    wanted = enhancer.apply(image, curve, 1.0, eps)
     got = filtered(dark, maps, torch.ones(1))[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(got, wanted, atol=2e-3)
 

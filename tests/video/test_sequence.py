@@ -12,8 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from helpers.standin import write_model
 from undim.enhancer import Enhancer
 from undim.errors import InputError
+from undim.pixels.curve import apply_curves
 from undim.pixels.jobs import Levels, Yuv
 from undim.video import FrameEnhancer, enhance_stream, sequence
 from undim.video.ahead import ahead, stoppable
@@ -25,6 +27,11 @@ RNG = np.random.default_rng(3)
 @pytest.fixture(scope="module")
 def enhancer() -> Enhancer:
     return Enhancer()
+
+
+@pytest.fixture(scope="module")
+def with_levels(tmp_path_factory: pytest.TempPathFactory) -> Enhancer:
+    return Enhancer(write_model(tmp_path_factory.mktemp("model") / "levels.onnx", levels=6))
 
 
 def dark(
@@ -74,6 +81,69 @@ def test_without_smoothing_frames_are_what_the_enhancer_makes(enhancer: Enhancer
     assert (first == alone[0]).all()  # smoothing begins where the first frame is
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_maps_with_levels_are_those_of_the_enhancer_too(with_levels: Enhancer, dtype: type) -> None:
+    frames = dark(dtype)
+    for got, frame in zip(
+        enhance_stream(frames, enhancer=with_levels, denoise="off", smooth=False),
+        frames,
+        strict=True,
+    ):
+        assert (got == with_levels(frame, denoise="off")).all()
+
+
+def test_maps_with_levels_lift_the_dark_of_planes_and_leave_the_bright(
+    with_levels: Enhancer,
+) -> None:
+    brightener = FrameEnhancer(with_levels, denoise="off")
+    for index in range(3):
+        y = RNG.integers(20, 40, (64, 64)).astype(np.uint8)
+        y[:, 32:] += 180
+        before = y.astype(int)
+        brightener.yuv(in_yuv(y), index / 10)
+        assert y[:, :32].mean() > 2 * before[:, :32].mean()
+        assert y[:, 32:].mean() < 1.15 * before[:, 32:].mean()
+
+
+@pytest.mark.parametrize(
+    ("varies", "shape"),
+    [
+        ((), (1, 1, 1)),
+        ((1,), (1, 6, 1, 1)),
+        ((2, 3), (1, 4, 5)),
+        ((1, 3), (1, 6, 4, 5)),
+    ],
+)
+def test_maps_fold_along_what_they_do_not_vary_over(
+    varies: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    sizes = [size if axis in varies else 1 for axis, size in enumerate((1, 6, 4, 5))]
+    maps = np.zeros((1, 6, 4, 5), np.float32) + RNG.random(sizes).astype(np.float32)
+    folded = sequence._folded(maps)
+    assert folded.shape == shape
+    frame = RNG.random((24, 40, 3)).astype(np.float32)
+    np.testing.assert_allclose(apply_curves(frame, folded), apply_curves(frame, maps), atol=1e-5)
+
+
+def test_maps_with_levels_are_smoothed_between_frames_that_need_them_and_frames_that_do_not(
+    with_levels: Enhancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = RNG.uniform(0.2, 0.4, (1, 6, 4, 5)).astype(np.float32)
+    given = {0: grid[:, :1, :1, :1] * np.ones_like(grid), 1: grid, 2: np.zeros_like(grid)}
+    brightener, shapes = FrameEnhancer(with_levels, denoise="off"), []
+    scene = RNG.integers(20, 70, (64, 64)).astype(np.uint8)
+    monkeypatch.setattr(
+        sequence, "brighten", lambda dark, bright, maps, **_: shapes.append(maps.shape)
+    )
+    for index in range(300):
+        maps = given[min(index // 20, 2)]
+        monkeypatch.setattr(Enhancer, "curve_maps", lambda *_, maps=maps: maps)
+        brightener.yuv(in_yuv(scene.copy()), index / 10)
+    assert shapes[0] == (1, 1, 1)
+    assert shapes[30] == (1, 6, 4, 5)
+    assert 60 < len(shapes) < 200  # from then on it is left alone
+
+
 @pytest.mark.parametrize("smooth", [True, False])
 def test_maps_that_do_not_vary_reach_the_curve_as_one_number_each(
     enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch, smooth: bool
@@ -109,7 +179,7 @@ def in_yuv(y: np.ndarray) -> Yuv:
 
 @pytest.mark.parametrize("smooth", [True, False])
 @pytest.mark.parametrize(("a", "levels"), [(0.0009, 0), (0.0012, 1), (-0.0009, 0), (-0.0012, 1)])
-def test_film_that_would_change_by_less_than_half_a_level_is_left_alone(
+def test_a_video_that_would_change_by_less_than_half_a_level_is_left_alone(
     enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch, a: float, levels: int, smooth: bool
 ) -> None:
     """Eight steps of a add at most 2 a: 0.46 levels of 8 bits, or 0.61. A dither would show both,
@@ -126,7 +196,20 @@ def test_film_that_would_change_by_less_than_half_a_level_is_left_alone(
         assert (after == rgb).all() == (levels == 0)
 
 
-def test_a_curve_that_is_needed_no_more_fades_until_film_is_left_alone(
+@pytest.mark.parametrize(("a", "levels"), [(0.0009, 0), (0.3, 1)])
+def test_a_lift_of_the_darkest_level_alone_is_not_overlooked(
+    with_levels: Enhancer, monkeypatch: pytest.MonkeyPatch, a: float, levels: int
+) -> None:
+    """Of twelve levels the second stands at 2 of 255, the third at 8."""
+    maps = np.zeros((1, 12, 4, 5), np.float32)
+    maps[:, 1, 0, 0] = a
+    monkeypatch.setattr(Enhancer, "curve_maps", lambda *_: maps)
+    frame = RNG.integers(0, 6, (64, 64, 3)).astype(np.uint8)
+    (bright,) = enhance_stream([frame], enhancer=with_levels, denoise="off")
+    assert (bright == frame).all() == (levels == 0)
+
+
+def test_a_curve_that_is_needed_no_more_fades_until_a_video_is_left_alone(
     enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brightener = FrameEnhancer(enhancer, denoise="off")
@@ -141,7 +224,7 @@ def test_a_curve_that_is_needed_no_more_fades_until_film_is_left_alone(
     assert added[-20:] == [0.0] * 20
 
 
-def test_film_that_needs_no_curve_is_averaged_all_the_same(
+def test_a_video_that_needs_no_curve_is_averaged_all_the_same(
     enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uniform(monkeypatch, 0.0)

@@ -49,7 +49,7 @@ def test_a_nervous_estimate_does_not_flicker() -> None:
     assert np.diff(steady).std() < np.diff(raw).std() / 50
 
 
-def test_exposure_steps_of_the_film_are_not_amplified() -> None:
+def test_exposure_steps_of_the_video_are_not_amplified() -> None:
     steps = 1 + 0.01 * np.random.default_rng(2).standard_normal(120)
     frames = [scene(0, 0.1) * np.float32(step) for step in steps]
     steady = brightness(SteadyMaps(Estimator(0.4), iterations=4), frames)
@@ -155,8 +155,8 @@ def test_maps_whose_steps_are_in_balance_are_held_as_well() -> None:
     assert np.diff(bright).std() < 0.25 * np.diff([frame.mean() for frame in frames]).std()
 
 
-def test_film_that_the_curve_leaves_alone_keeps_its_own_brightness() -> None:
-    """Steps that undo each other could be trimmed, and would make the film another one."""
+def test_a_video_that_the_curve_leaves_alone_keeps_its_own_brightness() -> None:
+    """Steps that undo each other could be trimmed, and would make the video another one."""
     maps = np.array([0.3, -0.3, 0.0, 0.0], np.float32)[:, None, None]
     while apply_curves(scene(0, 0.1), maps, iterations=4).mean() < scene(0, 0.1).mean():
         maps[1] += np.float32(0.001)
@@ -164,3 +164,54 @@ def test_film_that_the_curve_leaves_alone_keeps_its_own_brightness() -> None:
     frames = [scene(0, 0.1) * np.float32(step) for step in steps]
     bright = brightness(SteadyMaps(lambda _: maps, iterations=4), frames)
     np.testing.assert_allclose(bright, [frame.mean() for frame in frames], rtol=4e-3)
+
+
+def grid(seed: int, highest: float = 0.5) -> np.ndarray:
+    """Maps (1, 6, 3, 4) that lift the dark by up to `highest` and leave the bright."""
+    places = np.random.default_rng(seed).uniform(0.7, 1, (1, 1, 3, 4)) * highest
+    return (places * np.linspace(1, 0, 6)[:, None, None]).astype(np.float32)
+
+
+def test_a_nervous_grid_does_not_flicker() -> None:
+    frames = [scene(0, 0.1)] * 90
+    answers = [grid(0, 0.3), grid(1, 0.5)]
+    raw = [apply_curves(frame, answers[i % 2]).mean() for i, frame in enumerate(frames)]
+    calls = iter(answers * 45)
+    steady = SteadyMaps(lambda _: next(calls), iterations=8)
+    bright = [apply_curves(frame, steady(frame, i / 30)).mean() for i, frame in enumerate(frames)]
+    assert np.diff(raw).std() > 0.05
+    assert np.diff(bright).std() < np.diff(raw).std() / 50
+
+
+@pytest.mark.parametrize("highest", [0.5, 1.0])
+def test_exposure_steps_are_not_amplified_by_a_grid(highest: float) -> None:
+    """At 1 a trim that strengthens is clipped where it is darkest."""
+    steps = 1 + 0.01 * np.random.default_rng(2).standard_normal(120)
+    frames = [scene(0, 0.1) * np.float32(step) for step in steps]
+    maps = grid(0, highest)
+    steady = SteadyMaps(lambda _: maps, iterations=8)
+    held = [steady(frame, i / 30) for i, frame in enumerate(frames)]
+    bright = [apply_curves(*pair).mean() for pair in zip(frames, held, strict=True)]
+    fixed = [apply_curves(frame, maps).mean() for frame in frames]
+    assert {trimmed.shape for trimmed in held} == {maps.shape}
+    assert max(np.abs(trimmed).max() for trimmed in held) <= 1
+    assert np.diff(bright).std() < 0.4 * np.diff(fixed).std()
+
+
+def test_a_grid_settles_at_once_at_a_cut() -> None:
+    estimates = iter([grid(0, 0.5)] * 4 + [grid(1, 0.1)])
+    steady = SteadyMaps(lambda _: next(estimates), iterations=8)
+    frames = [scene(0, 0.1)] * 20 + [scene(1, 0.2)]
+    *_, before, after = (steady(frame, i / 30) for i, frame in enumerate(frames))
+    np.testing.assert_allclose(before, grid(0, 0.5), atol=1e-6)
+    np.testing.assert_allclose(after, grid(1, 0.1), atol=1e-6)
+
+
+def test_a_grid_follows_on_one_number_and_one_number_on_a_grid() -> None:
+    number = np.full((1, 1, 1), 0.3, np.float32)
+    estimates = iter([number, *[grid(0)] * 20, *[number] * 60])
+    steady = SteadyMaps(lambda _: next(estimates), iterations=8, strength=0)  # 0: no trimming
+    maps = [steady(scene(0, 0.1), i / 5) for i in range(81)]
+    assert maps[0].shape == (1, 1, 1)
+    np.testing.assert_allclose(maps[20], grid(0), atol=1e-3)
+    np.testing.assert_allclose(maps[80], np.full_like(grid(0), 0.3), atol=1e-6)

@@ -473,7 +473,7 @@ def test_ctrl_c_leaves_a_playable_partial_file(clips: Path, tmp_path: Path) -> N
 @pytest.mark.skipif(
     not Path("/proc/self/statm").exists(), reason="needs /proc to see the memory in use"
 )
-def test_memory_does_not_grow_with_the_film(tmp_path: Path, enhancer: Enhancer) -> None:
+def test_memory_does_not_grow_with_the_video(tmp_path: Path, enhancer: Enhancer) -> None:
     """A short one; benchmarks/video.py soak does 2 GB."""
     ffmpeg(
         *picture("160x90", seconds=60),

@@ -54,17 +54,21 @@ def test_drop_slide_download_gives_the_bytes_of_the_python_path(
 
 
 def test_the_preview_shows_what_the_download_gives(
-    browser: Browser, served: str, enhancers: dict[str, undim.Enhancer]
+    browser: Browser, served: str, folder: Path, enhancers: dict[str, undim.Enhancer]
 ) -> None:
     image = dark(48, 64)
     open_page(browser, served)
+    on_canvas = "return !!document.getElementById('canvas').getContext(arguments[0])"
+    assert browser.execute_script(on_canvas, "webgl2")
     for model in enhancers:
         add(browser, f"{model}.png", picture("PNG", image))
         choose_model(browser, model)
         slide(browser, "strength", 0.8)
         settled(browser)
-        shown = preview(browser, image.shape[:2])
-        np.testing.assert_allclose(shown, enhancers[model](image, strength=0.8), atol=1)
+        shown, expected = preview(browser, image.shape[:2]), enhancers[model](image, strength=0.8)
+        np.testing.assert_allclose(shown, expected, atol=1)
+        content = downloaded(browser, folder, "download", f"{model}.undim.png")
+        np.testing.assert_array_equal(pixels(content), expected)
 
 
 def preview(browser: Browser, shape: tuple[int, int]) -> np.ndarray:
@@ -215,8 +219,9 @@ def shown_columns(browser: Browser) -> int:
     return int(browser.execute_async_script(script))
 
 
+@pytest.mark.parametrize("model", ["free", "levels"])
 def test_without_webgl_a_plain_canvas_shows_the_same(
-    browser: Browser, served: str, enhancers: dict[str, undim.Enhancer]
+    browser: Browser, served: str, enhancers: dict[str, undim.Enhancer], model: str
 ) -> None:
     without = """
         const original = HTMLCanvasElement.prototype.getContext;
@@ -229,9 +234,10 @@ def test_without_webgl_a_plain_canvas_shows_the_same(
         image = dark(48, 64)
         open_page(browser, served)
         add(browser, "night.png", picture("PNG", image))
+        choose_model(browser, model)
         slide(browser, "strength", 0.8)
         slide(browser, "denoise", 0.5)
-        expected = enhancers["free"](image, strength=0.8, denoise=0.5)
+        expected = enhancers[model](image, strength=0.8, denoise=0.5)
         settled(browser)
         until(
             lambda: np.abs(preview(browser, image.shape[:2]) - expected.astype(int)).max() <= 1,

@@ -56,7 +56,7 @@ def static(enhancers: dict[str, undim.Enhancer], folder: Path, tmp_path: Path) -
         stop()
 
 
-@pytest.mark.parametrize("model", ["free", "shared"])
+@pytest.mark.parametrize("model", ["free", "shared", "levels"])
 def test_the_static_page_equals_the_python_path_without_a_network(
     browser: Browser, static: Site, folder: Path,
     enhancers: dict[str, undim.Enhancer], model: str,

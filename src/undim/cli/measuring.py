@@ -68,9 +68,10 @@ def evaluate(
 
     \b
     Examples:
-      undim evaluate --data lol-v1/eval15 undim evaluate --data lol-v1/eval15 --model undim --model
-      runs/mine/model.onnx --html report.html undim evaluate --data photos --baseline input --csv
-      scores.csv undim evaluate --data dark.mp4 --reference bright.mp4
+      undim evaluate --data lol-v1/eval15
+      undim evaluate --data lol-v1/eval15 --model undim --model mine.onnx --html report.html
+      undim evaluate --data photos --baseline input --csv scores.csv
+      undim evaluate --data dark.mp4 --reference bright.mp4
     """
     import json
 

@@ -3,7 +3,7 @@ brightness flickers.
 
     flicker = std over t of m(t) - m(t - 1),    m(t) the mean of frame t in levels of 255
 
-The relative figure is the same of 100 log m, in percent: a film that is twice as bright may move
+The relative figure is the same of 100 log m, in percent: a video that is twice as bright may move
 twice as much in levels and looks as steady. A method that is measured is stateful, and sees the
 frames in their order, once.
 """

@@ -1,9 +1,10 @@
 """From a thumbnail to curve maps: one ONNX Runtime session behind a checked contract.
 
 A model file of undim is ONNX with the input `image`, float32 (1, 3, h, w) in [0, 1] for any h and
-w, and the output `curve_maps`, float32 (1, C, h, w) in [-1, 1] in the paper's sign (positive
-brightens). Its metadata says what it is. ONNX Runtime reads that itself, so that using a model
-never needs the `onnx` package.
+w, and the output `curve_maps`, float32 in [-1, 1] in the paper's sign (positive brightens):
+(1, C, h, w), or (1, 1, Z, gh, gw) at Z levels of brightness, with any gh and gw. Its metadata says
+what it is, and of maps with levels how many they are and what a pixel's brightness, the guide, is.
+ONNX Runtime reads that itself, so that using a model never needs the `onnx` package.
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ _NUMBERS = ("iterations", "maps_size", "parameters")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model file says about itself; `net` names its architecture, "" where it does not say."""
+    """What a model file says about itself.
+
+    net     its architecture, "" where it does not say
+    guide   "max" where its maps have levels of brightness, which max(R, G, B) of a pixel chooses
+            from, else ""
+    levels  how many; 1 where its maps do not depend on brightness
+    """
 
     name: str
     version: str
@@ -41,14 +48,16 @@ class ModelInfo:
     maps_size: int
     parameters: int
     net: str
+    guide: str
+    levels: int
 
 
 class CurveEstimator:
     """A loaded model: `estimator(thumbnail) -> curve_maps`. Threads may share it.
 
     thumbnail   float32 (h, w, 3), RGB in [0, 1]
-    curve_maps  float32 (C, h, w) in [-1, 1]; C is 3 n, 3, n or 1 for n iterations (see
-                `undim.pixels.curve`)
+    curve_maps  float32 in [-1, 1], (C, h, w) with C 3 n, 3, n or 1 for n iterations, or
+                (1, Z, gh, gw) at Z levels of brightness (see `undim.pixels.curve`)
 
     `device` is "auto" (CUDA where this ONNX Runtime has it, else the processor), "cpu" or "cuda";
     the one in use is the attribute `device`. `threads` defaults to the cores this process may use.
@@ -63,12 +72,13 @@ class CurveEstimator:
         self.device = _choose(device)
         self._session = open_session(path, self.device, threads)
         self.info = _read_info(path, self._session.get_modelmeta().custom_metadata_map)
-        _check_contract(path, self._session, self.info.iterations)
+        _check_contract(path, self._session, self.info)
 
     def __call__(self, thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:
         if thumbnail.dtype != np.float32 or thumbnail.ndim != 3 or thumbnail.shape[2] != 3:
             raise InputError(
-                f"got a thumbnail {thumbnail.shape} {thumbnail.dtype}, expected (h, w, 3) float32 in [0, 1]"
+                f"got a thumbnail {thumbnail.shape} {thumbnail.dtype}, "
+                "expected (h, w, 3) float32 in [0, 1]"
             )
         batch = np.ascontiguousarray(thumbnail.transpose(2, 0, 1))[None]
         maps: NDArray[np.float32] = self._session.run(["curve_maps"], {"image": batch})[0][0]
@@ -95,7 +105,8 @@ def open_session(path: Path, device: str, threads: int | None = None) -> ort.Inf
     except Exception as error:  # ONNX Runtime's exceptions share no narrower base class
         reason = str(error).splitlines()[0]
         raise ModelError(
-            f"{path} cannot be loaded ({reason}); expected an undim model in ONNX, see `undim models`"
+            f"{path} cannot be loaded ({reason}); "
+            "expected an undim model in ONNX, see `undim models`"
         ) from error
     if PROVIDERS[device] not in session.get_providers():
         # ONNX Runtime itself falls back to the processor with a mere line in its log.
@@ -127,7 +138,8 @@ def _read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
             f"{path} is no undim model: its metadata lacks {', '.join(missing)}; "
             "expected a file written by `undim train` or `undim import`"
         )
-    wrong = [key for key in _NUMBERS if not metadata[key].isdigit()]
+    metadata = {"guide": "", "levels": "1", "model": ""} | metadata
+    wrong = [key for key in (*_NUMBERS, "levels") if not metadata[key].isdigit()]
     if wrong:
         raise ModelError(
             f"{path}: got metadata {wrong[0]} = {metadata[wrong[0]]!r}, expected a whole number"
@@ -137,20 +149,34 @@ def _read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
         iterations=int(metadata["iterations"]),
         maps_size=int(metadata["maps_size"]),
         parameters=int(metadata["parameters"]),
-        net=metadata.get("model", ""),
+        net=metadata["model"],
+        guide=metadata["guide"],
+        levels=int(metadata["levels"]),
     )
 
 
-def _check_contract(path: Path, session: ort.InferenceSession, n: int) -> None:
+def _check_contract(path: Path, session: ort.InferenceSession, info: ModelInfo) -> None:
     def shapes(nodes: list[ort.NodeArg]) -> str:
         return ", ".join(f"{node.name} {node.type} {node.shape}" for node in nodes)
 
-    ins, outs = session.get_inputs(), session.get_outputs()
-    names = [node.name for node in (*ins, *outs)]
-    tensors = all(node.type == "tensor(float)" and len(node.shape) == 4 for node in (*ins, *outs))
-    channels = outs[0].shape[1] if tensors else None
-    if names != ["image", "curve_maps"] or channels not in (1, 3, n, 3 * n):
+    n, ins, outs = info.iterations, session.get_inputs(), session.get_outputs()
+    nodes = *ins, *outs
+    names, types = [node.name for node in nodes], {node.type for node in nodes}
+    shape, expected = outs[0].shape, None
+    match [len(node.shape) for node in nodes]:
+        case [4, 4] if shape[1] in (1, 3, n, 3 * n):
+            expected = "", 1
+        case [4, 5] if shape[1] == 1 and isinstance(shape[2], int):
+            expected = "max", shape[2]
+    if names != ["image", "curve_maps"] or types != {"tensor(float)"} or expected is None:
         raise ModelError(
-            f"{path} is no undim model: it turns {shapes(ins)} into {shapes(outs)}; expected float32 image "
-            f"(1, 3, h, w) into curve_maps (1, C, h, w) with C 1, 3, {n} or {3 * n} for {n} iterations"
+            f"{path} is no undim model: it turns {shapes(ins)} into {shapes(outs)}; expected float32 "
+            f"image (1, 3, h, w) into curve_maps (1, C, h, w) with C 1, 3, {n} or {3 * n} for {n} "
+            "iterations, or (1, 1, Z, gh, gw) with Z levels of brightness"
+        )
+    if (info.guide, info.levels) != expected:
+        raise ModelError(
+            f"{path}: got metadata guide = {info.guide!r} and levels = {info.levels} with "
+            f"{shapes(outs)}, expected guide = {expected[0]!r} and levels = {expected[1]}; "
+            "write the metadata that belongs to the network"
         )

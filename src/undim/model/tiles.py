@@ -19,18 +19,17 @@ class Tile(NamedTuple):
     inner: tuple[slice, slice]
 
 
-def tiles(height: int, width: int, *, halo: int | None) -> Iterator[Tile]:
-    """Cut an image into tiles with `halo` more pixels around each; None leaves it whole."""
-    step, margin = (max(height, width), 0) if halo is None else (TILE, halo)
+def tiles(height: int, width: int, *, halo: int) -> Iterator[Tile]:
+    """Cut an image into tiles with `halo` more pixels around each."""
 
     def cut(length: int) -> list[tuple[slice, slice, slice]]:
         cuts = []
-        for start in range(0, length, step):
-            stop, first = min(start + step, length), max(start - margin, 0)
+        for start in range(0, length, TILE):
+            stop, first = min(start + TILE, length), max(start - halo, 0)
             cuts.append(
                 (
                     slice(start, stop),
-                    slice(first, stop + margin),
+                    slice(first, stop + halo),
                     slice(start - first, stop - first),
                 )
             )

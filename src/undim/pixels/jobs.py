@@ -23,7 +23,7 @@ Count = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Curve:
-    """`iterations` steps of x + a x (1 - x), as they are walked: checked, strength included.
+    """`iterations` steps of x + a x (1 - x), as they are applied: checked, strength included.
 
     steps       (n or 1, 3 or 1, Z, h, w) float32 in [-1, 1], contiguous: a of each step and
                 channel, at Z levels of brightness

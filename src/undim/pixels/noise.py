@@ -1,4 +1,4 @@
-"""How much noise a picture has, and the filter that suits it."""
+"""How much noise a picture has, how much a curve adds to it, and the filter that suits it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from undim.pixels.samples import Image, check_image, to_unit
+from undim.pixels.samples import Float32, Image, check_image, to_unit
 
 _PATCH = 18  # pixels, square
 _GRID = 16  # patches along each axis, at most
@@ -65,6 +65,30 @@ def matched_eps(sigma: float) -> float:
     fast denoiser").
     """
     return 0.032 * sigma
+
+
+def noise_added(dark: Float32, bright: Float32) -> float:
+    """The share of the noise's variance that a curve added, between 0 and 1.
+
+    A pixel whose brightness, its mean over the channels, goes from x to y has its noise amplified
+    about as much. The share that was added is averaged over the pixels, each with the weight of its
+    lift, so that shadows count which are lifted beside lights that stay:
+
+        sum w (1 - 1 / gain^2) / sum w,   gain = y / max(x, 1 / 255) >= 1,   w = max(y - x, 0)
+
+    Args:
+        dark: (h, w, 3) in [0, 1], a picture or its thumbnail.
+        bright: the same after the curve.
+
+    Returns:
+        The share; 0 where nothing is lifted.
+    """
+    x, y = dark.mean(axis=2), bright.mean(axis=2)
+    lift = np.maximum(y - x, 0)
+    if not lift.any():
+        return 0.0
+    gain = np.maximum(y / np.maximum(x, np.float32(1 / 255)), 1)
+    return float((lift * (1 - 1 / gain**2)).sum() / lift.sum())
 
 
 def _quantile(values: NDArray[np.float64], share: float) -> float:

@@ -31,19 +31,19 @@ ROWS = 64  # of a frame that are worked on at a time
 
 
 def enhance(image: Image, out: Image, curve: Curve, filter: Filter, threads: int) -> bool:
-    """Filter and walk the curve from image into out; False where a float sample is out of range."""
+    """Filter and apply the curve, from image into out; False where a float sample is out of range."""
     if image.dtype == np.float32:
         low, high = image.min(), image.max()
         if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):
             return False
     for rows in row_bands(image.shape):
         x = _filtered(image, rows, filter) if filter.radius else to_unit(image[rows])
-        walked = _walked(x, curve, rows, image.shape[0])
-        out[rows] = from_unit(walked, image[rows])
+        bright = _curved(x, curve, rows, image.shape[0])
+        out[rows] = from_unit(bright, image[rows])
     return True
 
 
-def _walked(x: Float32, curve: Curve, rows: slice, height: int) -> Float32:
+def _curved(x: Float32, curve: Curve, rows: slice, height: int) -> Float32:
     """The n steps over some rows of an image of that height; x is (rows, W, 3) in [0, 1]."""
     if not curve.iterations:
         return x
@@ -151,9 +151,9 @@ THRESHOLDS = _ordered_dither()
 
 
 def brighten_yuv(dark: Yuv, bright: Yuv, curve: Curve, threads: int) -> None:
-    """Walk the curve on the planes of dark into those of bright, which may be the same.
+    """Apply the curve to the planes of dark, into those of bright, which may be the same.
 
-    A kernel built by GCC walks 8 steps on 8 bits in integers if there is AVX2; they differ from
+    A kernel built by GCC does 8 steps on 8 bits in integers if there is AVX2; they differ from
     this by a level in some samples, and by up to four where a = 1 or -1.
     """
     height, width = dark.planes[0].shape
@@ -166,7 +166,7 @@ def brighten_yuv(dark: Yuv, bright: Yuv, curve: Curve, threads: int) -> None:
         parts = pixels, cells, cells
         y, u, v = (dark.unit(i, plane[parts[i]]) for i, plane in enumerate(dark.planes))
         x = np.clip(dark.rgb(y, *(spread(c, down, across, y.shape) for c in (u, v))), 0, 1)
-        d = _walked(x, curve, pixels, height) - x
+        d = _curved(x, curve, pixels, height) - x
         d_y = d @ np.array([red, 1 - red - blue, blue], np.float32)
         u += _cell_means(d[..., 2] - d_y, down, across) / np.float32(2 * (1 - blue))
         v += _cell_means(d[..., 0] - d_y, down, across) / np.float32(2 * (1 - red))

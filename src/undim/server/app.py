@@ -150,7 +150,7 @@ def create_app(
     )(enhance)
     app.post(
         "/curves",
-        summary="The curve maps (C, h, w) of the picture as a NumPy file, float32",
+        summary="The picture's curve maps as a NumPy file, float32 (C, h, w) or (1, Z, h, w)",
         openapi_extra=PICTURE_BODY,
         response_class=Response,
         responses=guarded | WORKING | {200: {"content": {"application/x-npy": binary}}},
@@ -211,6 +211,8 @@ def _described(enhancer: Enhancer) -> dict[str, Any]:
     info = enhancer.info
     return {
         "version": info.version,
+        "iterations": info.iterations,
+        "maps_size": enhancer.long_side,
         "parameters": info.parameters,
         "licence": info.licence,
         "training_data": info.training_data,

@@ -19,9 +19,8 @@ from undim.pixels.yuv import brighten, yuv_thumbnail
 from undim.video.steady import SteadyMaps
 
 SLIGHT = 0.5 / 255  # a curve that moves nothing by as much, half a level of 8 bits, is none
-GREYS = np.linspace(0, 1, 17, dtype=np.float32)[
-    1:-1
-]  # that it is tried on; black and white stay anyway
+# that it is tried on, a picture of one row: all levels of 8 bits but black and white, which stay
+GREYS = np.repeat(np.arange(1, 255) / 255, 3).reshape(1, -1, 3).astype(np.float32)
 # a tenth of a 16-bit level; smoothed towards the same number, maps stop short of it by less
 ROUNDING = 1e-6
 
@@ -30,8 +29,8 @@ class FrameEnhancer:
     """Brightens the frames of one video, in their order; it remembers what came before.
 
     strength  0 gives back the input, 1 what the model says, up to 1.5
-    denoise   "off"; "auto": average over time where nothing moves, before the curve; a number from 0 to 1 adds
-              the filter for photographs at that strength
+    denoise   "off"; "auto": average over time where nothing moves, before the curve; a number from
+              0 to 1 adds the filter for photographs at that strength
     smooth    False estimates every frame by itself, which flickers
     """
 
@@ -77,7 +76,7 @@ class FrameEnhancer:
         maps = self._maps(small, seconds)
         if self._average:
             frame = _averaged(frame, self._average)
-        return self._enhancer.walk(frame, maps, self._strength, WHOLE_EPS * self._filter)
+        return self._enhancer.apply(frame, maps, self._strength, WHOLE_EPS * self._filter)
 
     @property
     def takes_yuv(self) -> bool:
@@ -91,7 +90,7 @@ class FrameEnhancer:
         small = yuv_thumbnail(frame, self.thumbnail_size(*frame.planes[0].shape))
         maps = self._maps(small, seconds)
         clean = self._average(frame.planes, frame.depth) if self._average else None
-        if clean is None and maps.shape[1:] == (1, 1) and np.abs(maps).max() < ROUNDING:
+        if clean is None and np.abs(maps).max() < ROUNDING:
             return
         dark = frame if clean is None else frame.replaced(clean, 2 ** (16 - frame.depth))
         brighten(
@@ -111,18 +110,21 @@ class FrameEnhancer:
         return _folded(self._steady(small, seconds) if self._steady else self._estimate(small))
 
     def _estimate(self, small: Float32) -> Float32:
-        """The maps of one frame; those of film that is bright enough are zero, so that the curve
+        """The maps of one frame; those of a frame that is bright enough are zero, so that the curve
         leaves it alone.
         """
         maps = _folded(self._enhancer.curve_maps(small))
-        for grey in GREYS:
-            picture = np.full((*maps.shape[1:], 3), grey)
+        for extreme in (np.max, np.min):  # the curve rises with the maps, and moves most with these
             curved = apply_curves(
-                picture, maps, iterations=self._iterations, strength=self._strength, threads=1
+                GREYS,
+                extreme(maps, axis=(-2, -1), keepdims=True),
+                iterations=self._iterations,
+                strength=self._strength,
+                threads=1,
             )
-            if np.abs(curved - picture).max() >= SLIGHT:
+            if np.abs(curved - GREYS).max() >= SLIGHT:
                 return maps
-        return np.zeros_like(maps[:, :1, :1])
+        return np.zeros((len(maps), 1, 1), np.float32)
 
 
 def enhance_stream(
@@ -136,7 +138,8 @@ def enhance_stream(
 ) -> Iterator[Image]:
     """Brighten frames as they come, one out for each one in; nothing is read ahead.
 
-    frames   arrays (H, W, 3), RGB, uint8, uint16 or float32 in [0, 1]; the dtype that comes in goes out
+    frames   arrays (H, W, 3), RGB, uint8, uint16 or float32 in [0, 1]; the dtype that comes in
+             goes out
     fps      frames per second, for the smoothing over time
     The other arguments are those of `FrameEnhancer`; `enhancer` defaults to the default model's.
 
@@ -168,7 +171,11 @@ def _averaged(frame: Image, average: TemporalAverage) -> Image:
 
 
 def _folded(curve_maps: Float32) -> Float32:
-    """As (C, 1, 1), which is faster, where they do not vary: the default model's, of a frame
-    without bright places.
+    """The same, faster to apply: without levels, and of one place, where they do not vary over
+    them.
     """
-    return curve_maps[:, :1, :1] if np.ptp(curve_maps, axis=(1, 2)).max() < ROUNDING else curve_maps
+    if curve_maps.ndim == 4 and np.ptp(curve_maps, axis=1).max() < ROUNDING:
+        curve_maps = curve_maps[:, 0]
+    if np.ptp(curve_maps, axis=(-2, -1)).max() < ROUNDING:
+        curve_maps = curve_maps[..., :1, :1]
+    return curve_maps

@@ -1,14 +1,14 @@
 """Curve maps that do not flicker: estimated now and then, smoothed over time, set anew at a cut.
 
-A network that sees one frame at a time gives each its own brightness, and the film pumps. Here the
-maps follow
+A network that sees one frame at a time gives each its own brightness, and the video pumps. Here
+the maps follow
 
     maps(t) = maps(t - dt) + k (estimate - maps(t - dt)),    k = 1 - exp(-dt / SETTLE)
 
 at constant cost, with dt from the timestamps, so that a variable frame rate changes nothing. The
-curve would also amplify the small exposure steps of the film itself; so the maps are trimmed by a
+curve would also amplify the small exposure steps of the video itself; so the maps are trimmed by a
 few percent to keep the mean brightness of the result steady, while it may drift with the scene, and
-by no more than the curve adds to it: film that is left alone keeps its own brightness.
+by no more than the curve adds to it: a video that is left alone keeps its own brightness.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ JUMP = math.log(1.5)  # change of the mean brightness within one frame: a light 
 class SteadyMaps:
     """The curve maps of one frame after another: `maps = steady(thumbnail, seconds)`.
 
-    estimate    gives the maps of a thumbnail, (C, h, w), or (C, 1, 1) where they do not vary; both may come in one film
+    estimate    gives the maps of a thumbnail, (C, h, w) or (1, Z, h, w); where they do not vary, one
+                place or level may stand for all: shapes may change within a video
     iterations  of the curve; `Enhancer.info.iterations`
     strength    at which the maps will be applied
     """
@@ -81,8 +82,9 @@ class SteadyMaps:
         """Trim the maps so that the brightness they give follows its own running mean (the secant
         method).
 
-        What brightens gets stronger by the share s while what darkens gets weaker, or the other way round:
-        maps + s |maps|, since scaling both would move the brightness little where they are in balance.
+        What brightens gets stronger by the share s while what darkens gets weaker, or the other way
+        round: maps + s |maps|, since scaling both would move the brightness little where they are
+        in balance.
         """
         bright = self._brightness(small, self._maps)
         if math.isnan(self._level):

@@ -30,7 +30,7 @@ from undim.errors import TrainingError
 from undim.measure.provenance import fingerprint
 from undim.pixels.curve import apply_curves
 from undim.pixels.filter import BRIGHTNESS, COLOUR, filter_and_apply
-from undim.pixels.noise import estimate_noise, matched_eps
+from undim.pixels.noise import estimate_noise, matched_eps, noise_added
 from undim.training.checkpoints import load_checkpoint, save_checkpoint, save_model
 from undim.training.config import RecipeHead, at_least
 from undim.training.curve import enhance
@@ -152,11 +152,9 @@ def filtered(dark: Tensor, maps: Tensor, doubt: Tensor) -> Tensor:
     for image, curve, factor in zip(
         dark.permute(0, 2, 3, 1).contiguous().numpy(), maps.numpy(), doubt, strict=True
     ):
-        gain = max(
-            1.0,
-            float(apply_curves(image[::4, ::4], curve, threads=1).mean() / max(image.mean(), 1e-6)),
-        )
-        eps = matched_eps(estimate_noise(image)) * (1 - 1 / gain**2) * float(factor) + 1e-9
+        sparse = image[::4, ::4]
+        added = noise_added(sparse, apply_curves(sparse, curve, threads=1))
+        eps = matched_eps(estimate_noise(image)) * added * float(factor) + 1e-9
         smooth = filter_and_apply(
             image, curve, eps=BRIGHTNESS * eps, chroma_eps=COLOUR * eps, threads=1
         )
@@ -260,7 +258,8 @@ def train_denoiser(
             norm = nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             if not (terms.isfinite().all() and norm.isfinite()):
                 raise TrainingError(
-                    f"loss or gradient is not finite at step {step}; lower learning_rate = {recipe.learning_rate}"
+                    f"loss or gradient is not finite at step {step}; "
+                    f"lower learning_rate = {recipe.learning_rate}"
                 )
             optimizer.step()
             total += terms.detach()

@@ -1,11 +1,15 @@
-// Before and after without WebGL: the worker walks the curve over a smaller picture, and a plain canvas shows both.
+// Before and after without WebGL: the worker applies the curve to a smaller picture, and a plain
+// canvas shows both.
 
-/** The same interface as glRenderer; `call` reaches the worker, `redraw` asks the viewer to draw again. */
+/**
+ * The same interface as glRenderer; `call` reaches the worker, `redraw` asks the viewer to draw
+ * again.
+ */
 export function canvasRenderer(canvas, call, redraw) {
   const context = canvas.getContext("2d");
   let shown = {}, before, after, working = false;
 
-  async function walk(scene, strength) {
+  async function apply(scene, strength) {
     working = true;
     const { picture, curves, denoise } = scene;
     const enhanced = curves ? await call("enhance", picture, curves, strength, denoise) : picture;
@@ -20,7 +24,7 @@ export function canvasRenderer(canvas, call, redraw) {
     longSide: 1024,
     draw(scene, { scale, x, y, divider }, strength) {
       const same = ["picture", "curves", "denoise"].every((key) => scene[key] === shown[key]);
-      if (!(same && strength === shown.strength) && !working) walk({ ...scene }, strength);
+      if (!(same && strength === shown.strength) && !working) apply({ ...scene }, strength);
       context.clearRect(0, 0, canvas.width, canvas.height);
       if (scene.picture !== shown.picture) return;
       const { width, height } = scene.picture;
@@ -38,6 +42,7 @@ export function canvasRenderer(canvas, call, redraw) {
 
 function drawable({ data, width, height }) {
   const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(data), width, height), 0, 0);
+  const samples = new ImageData(new Uint8ClampedArray(data), width, height);
+  canvas.getContext("2d").putImageData(samples, 0, 0);
   return canvas;
 }

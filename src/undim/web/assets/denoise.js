@@ -1,11 +1,12 @@
-// The self-guided filter of undim.denoise (He, Sun and Tang, TPAMI 2013), each channel alone:
+// The self-guided filter of undim.pixels.filter (He, Sun and Tang, TPAMI 2013), each channel alone:
 //     a = var / (var + eps),  b = mean (1 - a),  out = box(a) x + box(b)
-// over windows of (2 radius + 1)^2 pixels, the picture mirrored at its borders. The channels are the colour difference
-// R - Y, the brightness Y = (R + G + B) / 3 and the colour difference B - Y.
+// over windows of (2 radius + 1)^2 pixels, the picture mirrored at its borders. The channels are
+// the colour difference R - Y, the brightness Y = (R + G + B) / 3 and the colour difference B - Y.
 
-const SHARE = [2, 0.5, 2]; // times eps, as undim.enhancer has it: in colour, noise shows more and detail less
+// Times eps, as undim.pixels.filter has it: in colour, noise shows more and detail less.
+const SHARE = [2, 0.5, 2];
 
-/** The filtered rows top to bottom of an RGBA picture as Float32Array (rows, width, 3) in [0, 1]. */
+/** Rows top to bottom of an RGBA picture, filtered: Float32Array (rows, width, 3) in [0, 1]. */
 export function filterRows({ data, width, height }, top, bottom, eps, radius = 2) {
   const halo = 2 * radius, rows = bottom - top + 2 * halo, columns = width + 2 * halo;
   const across = Array.from({ length: columns }, (_, i) => mirror(i - halo, width));
@@ -15,7 +16,8 @@ export function filterRows({ data, width, height }, top, bottom, eps, radius = 2
     for (let row = 0, at = 0; row < rows; row++) {
       const line = mirror(top - halo + row, height) * width;
       for (let i = 0; i < columns; i++, at++) {
-        const pixel = 4 * (line + across[i]), y = (data[pixel] + data[pixel + 1] + data[pixel + 2]) / 3;
+        const pixel = 4 * (line + across[i]);
+        const y = (data[pixel] + data[pixel + 1] + data[pixel + 2]) / 3;
         x[at] = (c === 1 ? y : data[pixel + c] - y) / 255;
         squares[at] = x[at] * x[at];
       }
@@ -26,7 +28,7 @@ export function filterRows({ data, width, height }, top, bottom, eps, radius = 2
       a[i] = variance / (variance + SHARE[c] * eps);
       b[i] = mean * (1 - a[i]);
     }
-    const slope = box(a, rows - halo, columns - halo, radius), offset = box(b, rows - halo, columns - halo, radius);
+    const [slope, offset] = [a, b].map((part) => box(part, rows - halo, columns - halo, radius));
     for (let i = 0; i < slope.length; i++) {
       const inner = x[(Math.floor(i / width) + halo) * columns + (i % width) + halo];
       out[3 * i + c] = slope[i] * inner + offset[i];

@@ -1,18 +1,23 @@
-// The whole picture on the processor: filter, then curve, band by band so that memory stays bounded.
+// The whole picture on the processor: filter, then curve, band by band so that memory stays
+// bounded.
 
-import { curveWalker } from "./curves.js";
+import { curve } from "./curves.js";
 import { filterRows } from "./denoise.js";
 import { FULL_EPS, filterEps } from "./noise.js";
 
 const BAND_PIXELS = 1 << 18;
 
-/** Calls use(x, top, bottom) for band after band, x Float32Array (rows, width, 3): the picture, filtered if eps > 0. */
+/**
+ * Calls use(x, top) for band after band, x Float32Array (rows, width, 3): the picture, filtered if
+ * eps > 0.
+ */
 function forBands(picture, eps, use) {
   const { data, width, height } = picture;
   const rows = Math.max(16, Math.ceil(BAND_PIXELS / width));
   for (let top = 0; top < height; top += rows) {
     const bottom = Math.min(top + rows, height);
-    use(eps > 0 ? filterRows(picture, top, bottom, eps) : unit(data, top * width, bottom * width), top, bottom);
+    if (eps > 0) use(filterRows(picture, top, bottom, eps), top);
+    else use(unit(data, top * width, bottom * width), top);
   }
 }
 
@@ -24,13 +29,16 @@ function unit(data, start, end) {
   return x;
 }
 
-/** A picture { data, width, height } of RGBA samples, enhanced; alpha is kept, strength 0 is the picture itself. */
+/**
+ * A picture { data, width, height } of RGBA samples, enhanced: rounded to nearest, but a sample
+ * below the maximum stays below it. Alpha is kept, strength 0 is the picture itself.
+ */
 export function enhance(picture, curves, strength, denoise) {
   const { data, width, height } = picture, out = new Uint8ClampedArray(data);
   if (strength === 0) return { ...picture, data: out };
-  const walk = curveWalker(curves, strength, width, height);
+  const apply = curve(curves, strength, width, height);
   forBands(picture, filterEps(picture, curves, strength, denoise), (x, top) => {
-    walk(x, top);
+    apply(x, top);
     for (let at = 0, i = 4 * top * width; at < x.length; at += 3, i += 4) {
       for (let c = 0; c < 3; c++) {
         out[i + c] = Math.min(Math.floor(x[at + c] * 255 + 0.5), data[i + c] < 255 ? 254 : 255);
@@ -45,13 +53,14 @@ export function enhance(picture, curves, strength, denoise) {
  * UNSIGNED_INT_2_10_10_10_REV, or null where nothing is to be filtered; and the filter's amount.
  */
 export function filter(picture, curves, strength, denoise) {
-  const eps = filterEps(picture, curves, strength, denoise), amount = Math.min(eps / FULL_EPS, 1);
+  const eps = filterEps(picture, curves, strength, denoise);
+  const amount = Math.min(eps / FULL_EPS, 1);
   if (eps === 0) return { filtered: null, amount };
   const out = new Uint32Array(picture.width * picture.height);
   forBands(picture, eps, (x, top) => {
     for (let at = 0, i = top * picture.width; at < x.length; at += 3, i++) {
-      const [r, g, b] = [x[at], x[at + 1], x[at + 2]];
-      out[i] = Math.round(r * 1023) | (Math.round(g * 1023) << 10) | (Math.round(b * 1023) << 20) | (3 << 30);
+      const [r, g, b] = [0, 1, 2].map((c) => Math.round(x[at + c] * 1023));
+      out[i] = r | (g << 10) | (b << 20) | (3 << 30);
     }
   });
   return { filtered: out, amount };

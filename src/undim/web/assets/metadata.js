@@ -1,11 +1,14 @@
-// What a photograph file carries besides its pixels, moved into the file that the browser wrote: EXIF, ICC profile,
-// XMP, IPTC, resolution. Browsers turn JPEG and PNG pictures upright, so there the orientation becomes 1 and the dark
-// thumbnail in EXIF goes; they do not turn WebP pictures, whose EXIF is carried as it is. What the browser writes is
-// RGB, so that a profile for grey or CMYK would be a wrong one.
+// What a photograph file carries besides its pixels, moved into the file that the browser wrote:
+// EXIF, ICC profile, XMP, IPTC, resolution. Browsers turn JPEG and PNG pictures upright, so there
+// the orientation becomes 1 and the dark thumbnail in EXIF goes; they do not turn WebP pictures,
+// whose EXIF is carried as it is. What the browser writes is RGB, so that a profile for grey or
+// CMYK would be a wrong one.
 
 import { SIGNATURE, chunk } from "./png.js";
 
-const PNG_CARRIED = ["cICP", "iCCP", "sRGB", "gAMA", "cHRM", "eXIf", "iTXt", "tEXt", "zTXt", "pHYs", "tIME"];
+const PNG_CARRIED = [
+  "cICP", "iCCP", "sRGB", "gAMA", "cHRM", "eXIf", "iTXt", "tEXt", "zTXt", "pHYs", "tIME",
+];
 
 /** The format that a file's first bytes promise, as its usual suffix, or null. */
 export function sniff(bytes) {
@@ -22,7 +25,8 @@ export function pngCarried(original) {
   let grey = false;
   for (const { type, data } of pngChunks(original)) {
     if (type === "IHDR") grey = !(data[9] & 2); // colour types 0 and 4
-    if (PNG_CARRIED.includes(type) && !(grey && type === "iCCP")) carried.push(chunk(type, type === "eXIf" ? uprightExif(data) : data));
+    if (!PNG_CARRIED.includes(type) || (grey && type === "iCCP")) continue;
+    carried.push(chunk(type, type === "eXIf" ? uprightExif(data) : data));
   }
   return carried;
 }
@@ -41,19 +45,23 @@ export function jpegWithMetadata(encoded, original) {
     const upright = marker === 0xe1 ? uprightApp1(data) : data;
     return [Uint8Array.of(0xff, marker, (upright.length + 2) >> 8, upright.length + 2), upright];
   });
-  return new Blob([encoded.subarray(0, 2), ...written, encoded.subarray(body)], { type: "image/jpeg" });
+  const parts = [encoded.subarray(0, 2), ...written, encoded.subarray(body)];
+  return new Blob(parts, { type: "image/jpeg" });
 }
 
 /** A WebP with the profile, EXIF and XMP of another (RIFF container, "extended file format"). */
 export function webpWithMetadata(encoded, original, width, height) {
   const own = riffChunks(encoded).filter(({ type }) => ["VP8 ", "VP8L", "ALPH"].includes(type));
   const carried = new Map(riffChunks(original).map(({ type, data }) => [type, data]));
-  const [icc, exif, xmp] = ["ICCP", "EXIF", "XMP "].map((type) => carried.has(type) ? [{ type, data: carried.get(type) }] : []);
-  const alpha = own.some(({ type, data }) => type === "ALPH" || (type === "VP8L" && data[4] & 0x10));
+  const [icc, exif, xmp] = ["ICCP", "EXIF", "XMP "].map((type) =>
+    carried.has(type) ? [{ type, data: carried.get(type) }] : []);
+  const alpha = own.some(({ type, data }) =>
+    type === "ALPH" || (type === "VP8L" && data[4] & 0x10));
   const flags = (icc.length << 5) | (alpha << 4) | (exif.length << 3) | (xmp.length << 2);
   const sizes = [width - 1, height - 1].flatMap((size) => [size, size >> 8, size >> 16]);
-  const chunks = [{ type: "VP8X", data: Uint8Array.of(flags, 0, 0, 0, ...sizes) }, ...icc, ...own, ...exif, ...xmp];
-  const parts = chunks.flatMap(({ type, data }) => [riffHead(type, data.length), data, new Uint8Array(data.length % 2)]);
+  const head = { type: "VP8X", data: Uint8Array.of(flags, 0, 0, 0, ...sizes) };
+  const parts = [head, ...icc, ...own, ...exif, ...xmp].flatMap(({ type, data }) =>
+    [riffHead(type, data.length), data, new Uint8Array(data.length % 2)]);
   const size = parts.reduce((sum, part) => sum + part.length, 4);
   return new Blob([riffHead("RIFF", size), "WEBP", ...parts], { type: "image/webp" });
 }
@@ -61,7 +69,8 @@ export function webpWithMetadata(encoded, original, width, height) {
 function* pngChunks(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   for (let at = 8; at + 12 <= bytes.length; at += view.getUint32(at) + 12) {
-    yield { type: ascii(bytes, at + 4, at + 8), data: bytes.subarray(at + 8, at + 8 + view.getUint32(at)) };
+    const data = bytes.subarray(at + 8, at + 8 + view.getUint32(at));
+    yield { type: ascii(bytes, at + 4, at + 8), data };
   }
 }
 
@@ -99,7 +108,10 @@ function uprightApp1(data) {
   return out;
 }
 
-/** An EXIF block (a TIFF structure) with orientation 1 and without its second directory, the thumbnail. */
+/**
+ * An EXIF block (a TIFF structure) with orientation 1 and without its second directory, the
+ * thumbnail.
+ */
 function uprightExif(data) {
   const out = data.slice(), view = new DataView(out.buffer), little = out[0] === 0x49;
   try {

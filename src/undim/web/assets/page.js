@@ -9,9 +9,11 @@ import { zip } from "./zip.js";
 const SUFFIXES = { jpeg: "jpg", tiff: "tif" }; // other media types are named like their files
 const $ = (id) => document.getElementById(id);
 
-const backend = await import(`../${document.documentElement.dataset.backend}/backend.js`); // server or device
+const side = document.documentElement.dataset.backend; // server or device
+const backend = await import(`../${side}/backend.js`);
 const call = callable(new Worker(new URL("worker.js", import.meta.url), { type: "module" }));
-const renderer = glRenderer($("canvas")) ?? canvasRenderer($("canvas"), call, () => viewer.redraw());
+const renderer =
+  glRenderer($("canvas")) ?? canvasRenderer($("canvas"), call, () => viewer.redraw());
 const viewer = new Viewer($("stage"), renderer);
 
 const pictures = []; // { file, name, settings: { model, strength, denoise }, item }
@@ -22,7 +24,9 @@ let turn = 0; // counts what was asked for, so that late answers are dropped
 // Pictures
 
 function add(files) {
-  const added = [...files].map((file) => ({ file, name: file.name || "picture", settings: { ...settings } }));
+  const added = [...files].map((file) => {
+    return { file, name: file.name || "picture", settings: { ...settings } };
+  });
   if (!added.length) return;
   for (const picture of added) {
     picture.item = stripItem(picture);
@@ -44,7 +48,9 @@ function remove(picture) {
 
 async function show(picture) {
   current = picture;
-  for (const { item } of pictures) item.querySelector("button").ariaCurrent = String(item === picture?.item);
+  for (const { item } of pictures) {
+    item.querySelector("button").ariaCurrent = String(item === picture?.item);
+  }
   if (!picture) return void (turn++, ($("name").textContent = ""));
   settings = picture.settings;
   showSettings();
@@ -59,7 +65,8 @@ async function show(picture) {
     viewer.show({ picture: preview });
     await update(picture);
   });
-  if (mine === turn) $("canvas").hidden = true; // nothing came: the last picture must not pass for this one
+  // Nothing came: the last picture must not pass for this one.
+  if (mine === turn) $("canvas").hidden = true;
 }
 
 /** Asks for the curves of the shown picture: it is new, or has another model. */
@@ -88,7 +95,8 @@ async function decoded(picture) {
   try {
     return await call("decode", picture.file, renderer.longSide);
   } catch {
-    return call("decode", await backend.viewable(picture.file, picture.settings.model), renderer.longSide);
+    const viewable = await backend.viewable(picture.file, picture.settings.model);
+    return call("decode", viewable, renderer.longSide);
   }
 }
 
@@ -109,7 +117,8 @@ async function downloadAll() {
     say(`Preparing ${files.length + failed.length + 1} of ${pictures.length}`);
     try {
       const blob = await backend.enhanced(picture.file, picture.settings);
-      files.push({ name: outputName(picture, blob), bytes: new Uint8Array(await blob.arrayBuffer()) });
+      const bytes = new Uint8Array(await blob.arrayBuffer());
+      files.push({ name: outputName(picture, blob), bytes });
     } catch (error) {
       failed.push(`${picture.name}: ${error.message}`);
     }
@@ -205,12 +214,15 @@ function changeAndFilter(values) {
   change(values);
   clearTimeout(pause);
   if (!viewer.scene.curves) return;
-  pause = setTimeout(() => attempt("The preview could not be renewed.", () => filter(current)), 150);
+  const renew = () => attempt("The preview could not be renewed.", () => filter(current));
+  pause = setTimeout(renew, 150);
 }
 
-$("strength").addEventListener("input", (event) => changeAndFilter({ strength: event.target.valueAsNumber }));
+for (const slider of ["strength", "denoise"]) {
+  $(slider).addEventListener("input", (event) =>
+    changeAndFilter({ [slider]: event.target.valueAsNumber }));
+}
 $("strength").addEventListener("dblclick", () => changeAndFilter({ strength: 1 }));
-$("denoise").addEventListener("input", (event) => changeAndFilter({ denoise: event.target.valueAsNumber }));
 $("denoise-auto").addEventListener("change", (event) =>
   changeAndFilter({ denoise: event.target.checked ? "auto" : $("denoise").valueAsNumber }));
 $("model").addEventListener("change", (event) => {
@@ -225,7 +237,9 @@ $("controls").addEventListener("submit", (event) => event.preventDefault());
 $("download").addEventListener("click", () => download(current));
 $("download-all").addEventListener("click", downloadAll);
 $("trouble").querySelector("button").addEventListener("click", () => ($("trouble").hidden = true));
-for (const button of document.querySelectorAll("[data-choose]")) button.addEventListener("click", () => $("files").click());
+for (const button of document.querySelectorAll("[data-choose]")) {
+  button.addEventListener("click", () => $("files").click());
+}
 $("files").addEventListener("change", (event) => {
   add(event.target.files);
   event.target.value = "";
@@ -235,7 +249,8 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
     const inside = kind === "dragover" || kind === "dragenter";
-    document.body.toggleAttribute("data-dropping", inside && event.dataTransfer.types.includes("Files"));
+    const files = event.dataTransfer.types.includes("Files");
+    document.body.toggleAttribute("data-dropping", inside && files);
     if (kind === "drop") add(event.dataTransfer.files);
   });
 }

@@ -4,6 +4,9 @@
 
 const NEAR = 28; // CSS pixels around the divider that take hold of it
 const STEPS = { "-": 0.8, "_": 0.8, "+": 1.25, "=": 1.25 };
+const DIVIDER = {
+  ArrowLeft: -0.02, ArrowDown: -0.02, ArrowRight: 0.02, ArrowUp: 0.02, Home: -1, End: 1,
+};
 const ARROWS = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 export class Viewer {
@@ -16,7 +19,7 @@ export class Viewer {
   #grip = null;
   #frame = 0;
 
-  /** `renderer(canvas)` gives what draws; `stage` holds the canvas, the divider and the zoom buttons. */
+  /** `renderer` draws; `stage` holds the canvas, the divider and the zoom buttons. */
   constructor(stage, renderer) {
     this.stage = stage;
     this.canvas = stage.querySelector("canvas");
@@ -39,7 +42,8 @@ export class Viewer {
     const { picture } = this.scene, { width, height } = this.canvas;
     if (!picture) return;
     const scale = Math.min(width / picture.width, height / picture.height, 8);
-    this.#view = { scale, x: (width - picture.width * scale) / 2, y: (height - picture.height * scale) / 2 };
+    const [x, y] = [width - picture.width * scale, height - picture.height * scale];
+    this.#view = { scale, x: x / 2, y: y / 2 };
     this.redraw();
   }
 
@@ -65,7 +69,8 @@ export class Viewer {
       const percent = Math.round(100 * this.#divider);
       this.handle.style.left = `${divider / devicePixelRatio}px`;
       this.handle.setAttribute("aria-valuenow", percent);
-      this.handle.setAttribute("aria-valuetext", `left ${percent} % before, right ${100 - percent} % after`);
+      const words = `left ${percent} % before, right ${100 - percent} % after`;
+      this.handle.setAttribute("aria-valuetext", words);
     });
   }
 
@@ -113,17 +118,25 @@ export class Viewer {
       event.preventDefault();
       this.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), ...this.#point(event));
     }, { passive: false });
-    canvas.addEventListener("dblclick", (event) => this.#fitted ? this.oneToOne(...this.#point(event)) : this.fit());
+    canvas.addEventListener("dblclick", (event) => {
+      if (this.#fitted) this.oneToOne(...this.#point(event));
+      else this.fit();
+    });
     canvas.addEventListener("keydown", (event) => this.#key(event));
     handle.addEventListener("keydown", (event) => {
-      const by = { ArrowLeft: -0.02, ArrowDown: -0.02, ArrowRight: 0.02, ArrowUp: 0.02, Home: -1, End: 1 }[event.key];
+      const by = DIVIDER[event.key];
       if (!by) return;
       event.preventDefault();
       this.#setDivider(this.#divider + by);
     });
+    const acts = {
+      in: () => this.zoom(1.5),
+      out: () => this.zoom(1 / 1.5),
+      fit: () => this.fit(),
+      one: () => this.oneToOne(),
+    };
     for (const button of stage.querySelectorAll("[data-zoom]")) {
-      const act = { in: () => this.zoom(1.5), out: () => this.zoom(1 / 1.5), fit: () => this.fit(), one: () => this.oneToOne() };
-      button.addEventListener("click", act[button.dataset.zoom]);
+      button.addEventListener("click", acts[button.dataset.zoom]);
     }
   }
 
@@ -140,7 +153,8 @@ export class Viewer {
 
   #point(event) {
     const box = this.stage.getBoundingClientRect();
-    return [(event.clientX - box.left) * devicePixelRatio, (event.clientY - box.top) * devicePixelRatio];
+    const place = [event.clientX - box.left, event.clientY - box.top];
+    return place.map((at) => at * devicePixelRatio);
   }
 
   #down(event) {
@@ -148,7 +162,8 @@ export class Viewer {
     const point = this.#point(event), [left, right] = this.#visible();
     this.stage.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, point);
-    const atDivider = Math.abs(point[0] - left - (right - left) * this.#divider) < NEAR * devicePixelRatio;
+    const away = Math.abs(point[0] - left - (right - left) * this.#divider);
+    const atDivider = away < NEAR * devicePixelRatio;
     const whole = right - left >= this.scene.picture.width * this.#view.scale - 1;
     this.#grip = atDivider || (whole && this.#fitted) ? "divider" : "picture";
     this.#drag(event);
@@ -157,16 +172,19 @@ export class Viewer {
   #drag(event) {
     const from = this.#pointers.get(event.pointerId);
     if (!from) return;
-    const to = this.#point(event), other = [...this.#pointers.keys()].find((id) => id !== event.pointerId);
+    const to = this.#point(event);
+    const other = [...this.#pointers.keys()].find((id) => id !== event.pointerId);
     this.#pointers.set(event.pointerId, to);
     if (other !== undefined) {
-      const pivot = this.#pointers.get(other), span = (p) => Math.hypot(p[0] - pivot[0], p[1] - pivot[1]);
+      const pivot = this.#pointers.get(other);
+      const span = (p) => Math.hypot(p[0] - pivot[0], p[1] - pivot[1]);
       this.zoom(span(to) / Math.max(span(from), 1), ...pivot);
     } else if (this.#grip === "divider") {
       const [left, right] = this.#visible();
       this.#setDivider((to[0] - left) / (right - left));
     } else {
-      this.#move({ ...this.#view, x: this.#view.x + to[0] - from[0], y: this.#view.y + to[1] - from[1] });
+      const { scale, x, y } = this.#view;
+      this.#move({ scale, x: x + to[0] - from[0], y: y + to[1] - from[1] });
     }
   }
 }

@@ -1,4 +1,5 @@
-// The worker that holds pixels: decodes, filters, enhances and writes pictures off the page's thread.
+// The worker that holds pixels: decodes, filters, enhances and writes pictures off the page's
+// thread.
 
 import { enhance, filter } from "./enhance.js";
 import { jpegWithMetadata, pngCarried, sniff, webpWithMetadata } from "./metadata.js";
@@ -7,18 +8,23 @@ import { serve } from "./remote-calls.js";
 import { thumbnail } from "./thumbnail.js";
 
 const calls = {
-  /** The RGBA samples of a file, upright and as they are stored (no colour conversion), at most `longSide` long. */
+  /**
+   * The RGBA samples of a file, upright and as they are stored (no colour conversion), at most
+   * `longSide` long.
+   */
   async decode(file, longSide = Infinity) {
     const options = { colorSpaceConversion: "none", imageOrientation: "from-image" };
     const bitmap = await createImageBitmap(file, options);
     const { width, height } = bitmap, scale = Math.min(1, longSide / Math.max(width, height));
-    const canvas = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
+    const scaled = [width, height].map((size) => Math.max(1, Math.round(size * scale)));
+    const canvas = new OffscreenCanvas(...scaled);
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.imageSmoothingQuality = "high";
     context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     bitmap.close();
     const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-    return { picture: { data, width: canvas.width, height: canvas.height }, size: { width, height } };
+    const picture = { data, width: canvas.width, height: canvas.height };
+    return { picture, size: { width, height } };
   },
 
   filter,
@@ -30,10 +36,14 @@ const calls = {
     const { picture } = await calls.decode(file);
     const enhanced = enhance(picture, curves, strength, denoise);
     const original = new Uint8Array(await file.arrayBuffer()), format = sniff(original);
-    if (format === "jpg") return jpegWithMetadata(await browserEncoded(enhanced, "image/jpeg", 0.92), original);
+    if (format === "jpg") {
+      return jpegWithMetadata(await browserEncoded(enhanced, "image/jpeg", 0.92), original);
+    }
     if (format === "webp") {
       const encoded = await browserEncoded(enhanced, "image/webp", 0.9);
-      if (sniff(encoded) === "webp") return webpWithMetadata(encoded, original, picture.width, picture.height);
+      if (sniff(encoded) === "webp") {
+        return webpWithMetadata(encoded, original, picture.width, picture.height);
+      }
     }
     return encodePng(enhanced, format === "png" ? pngCarried(original) : []);
   },

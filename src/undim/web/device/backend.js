@@ -1,6 +1,7 @@
-// The page's way to a picture's curves and to the finished file without a server: ONNX Runtime in a worker.
-// server/backend.js has the same functions for the page of `undim serve`.
+// The page's way to a picture's curves and to the finished file without a server: ONNX Runtime in a
+// worker. server/backend.js has the same functions for the page of `undim serve`.
 
+import { curvesOf } from "../assets/curves.js";
 import { callable } from "../assets/remote-calls.js";
 
 export const promise = "Pictures never leave this device.";
@@ -24,7 +25,9 @@ export async function curves(file, model) {
   known.set(file, kept);
   if (!kept[model]) {
     const thumbnail = await call("thumbnailOf", file, maps_size);
-    kept[model] = { ...(await estimate("estimate", new URL(path, document.baseURI).href, thumbnail)), iterations };
+    const address = new URL(path, document.baseURI).href;
+    const { data, shape } = await estimate("estimate", address, thumbnail);
+    kept[model] = curvesOf(data, shape, iterations, maps_size);
   }
   return kept[model];
 }

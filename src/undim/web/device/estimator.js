@@ -1,4 +1,5 @@
-// The worker that runs the network: a thumbnail in, curve maps out, the model file the same as everywhere.
+// The worker that runs the network: a thumbnail in, curve maps out, the model file the same as
+// everywhere.
 
 import { serve } from "../assets/remote-calls.js";
 import * as ort from "./vendor/onnxruntime.js";
@@ -10,10 +11,14 @@ const sessions = new Map(); // address of the model -> promise of its session
 
 const calls = {
   async estimate(model, { planes, height, width }) {
-    if (!sessions.has(model)) sessions.set(model, ort.InferenceSession.create(model, { executionProviders: ["wasm"] }));
+    if (!sessions.has(model)) {
+      const session = ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+      sessions.set(model, session);
+    }
     const session = await sessions.get(model);
-    const { curve_maps } = await session.run({ image: new ort.Tensor("float32", planes, [1, 3, height, width]) });
-    return { data: curve_maps.data, channels: curve_maps.dims[1], height, width };
+    const image = new ort.Tensor("float32", planes, [1, 3, height, width]);
+    const { curve_maps } = await session.run({ image });
+    return { data: curve_maps.data, shape: curve_maps.dims.slice(1) };
   },
 };
 serve(calls);

@@ -1,6 +1,8 @@
 // The page's way to a picture's curves and to the finished file: the server's REST API.
 // device/backend.js has the same functions for the page without a server.
 
+import { curvesOf } from "../assets/curves.js";
+
 const WORDS = {
   "body-too-large": "This file is larger than the server accepts.",
   "too-many-pixels": "This picture has more pixels than the server accepts.",
@@ -12,7 +14,7 @@ const WORDS = {
 
 export const promise = "Pictures go to this server only, and it keeps nothing.";
 
-let askForToken = async () => "";
+let askForToken = async () => "", list;
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given) {
   sessionStorage.token = given;
@@ -25,14 +27,15 @@ export function connect({ ask }) {
 }
 
 export async function models() {
-  return (await request("models")).json();
+  return (list = await (await request("models")).json());
 }
 
 /** The picture's curve maps. */
 export async function curves(file, model) {
   const response = await request(`curves?${new URLSearchParams({ model })}`, file);
-  const [channels, height, width, data] = readNpy(await response.arrayBuffer());
-  return { data, channels, height, width, iterations: Number(response.headers.get("Undim-Iterations")) };
+  const { data, shape } = readNpy(await response.arrayBuffer());
+  const { iterations, maps_size } = list.find(({ name }) => name === model);
+  return curvesOf(data, shape, iterations, maps_size);
 }
 
 /** The finished file, the bytes that `undim enhance` would write. */
@@ -60,16 +63,17 @@ async function request(path, body) {
     return request(path, body);
   }
   if (response.headers.get("Content-Type") !== "application/problem+json") { // from a proxy, then
-    throw new Error(`Something between this page and the server refused: ${response.status} ${response.statusText}`);
+    const { status, statusText } = response;
+    throw new Error(`Something between this page and the server refused: ${status} ${statusText}`);
   }
   const problem = await response.json();
   throw new Error(WORDS[problem.type.split("#")[1]] ?? `${problem.title}: ${problem.detail}`);
 }
 
-/** [...shape, samples] of a NumPy file, version 1, little-endian float32. */
+/** The samples and the shape of a NumPy file, version 1, little-endian float32. */
 function readNpy(buffer) {
   const length = new DataView(buffer).getUint16(8, true);
   const header = new TextDecoder().decode(new Uint8Array(buffer, 10, length));
   const shape = /'shape': \(([^)]*)\)/.exec(header)[1].split(",").map(Number);
-  return [...shape, new Float32Array(buffer.slice(10 + length))];
+  return { data: new Float32Array(buffer.slice(10 + length)), shape };
 }
