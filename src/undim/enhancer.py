@@ -96,13 +96,15 @@ class Enhancer:
     ) -> Any:
         """The enhanced picture, of the type that came in.
 
-        image     an array (H, W, 3), RGB, uint8, uint16 or float32 in [0, 1]; a PIL image; the bytes of a
-                  picture file; or its path, and then the result is the path of a new file
+        image     an array (H, W, 3), RGB, uint8, uint16 or float32 in [0, 1]; a PIL image; the
+                  bytes of a picture file; or its path, and then the result is the path of a new
+                  file
         strength  0 gives back the input bit for bit, 1 what the model says, up to 1.5
-        denoise   how much noise is filtered away before the curve amplifies it: "off", "auto" or 0 to 1; or
-                  "learned": "auto", and then a network at full size, which takes seconds at 12 megapixels
-        output    for a path: the new file; default: `night.undim.jpg` beside `night.jpg`. An earlier result
-                  of that name is replaced, the input itself never
+        denoise   how much noise is filtered away before the curve amplifies it: "off", "auto" or 0
+                  to 1; or "learned": "auto", and then a network at full size, which takes seconds
+                  at 12 megapixels
+        output    for a path: the new file; default: `night.undim.jpg` beside `night.jpg`. An
+                  earlier result of that name is replaced, the input itself never
         """
         if not isinstance(image, np.ndarray | PIL.Image.Image | bytes | str | Path):
             raise InputError(
@@ -149,7 +151,7 @@ class Enhancer:
 
     @property
     def long_side(self) -> int:
-        """Of the thumbnail in pixels; with `maps="full"` that of the one which sets the filter."""
+        """Of the thumbnail, in pixels; with `maps="full"` of the one that sets the filter."""
         return self.info.maps_size if self.maps == "full" else self.maps
 
     @cached_property
@@ -179,7 +181,7 @@ class Enhancer:
         """The guided filter's eps, between those of brightness and colour; 0 for none.
 
         "auto", and "learned" before its network, take the eps that suits the noise found in the
-        image, times the share of it that the curve adds: a picture that is hardly brightened is
+        image, times the share of it that the curve adds where it lifts: what is hardly lifted is
         hardly filtered.
         """
         if denoise in ("auto", "learned"):
@@ -202,7 +204,8 @@ class Enhancer:
         number = isinstance(denoise, int | float | np.number) and 0 <= denoise <= 1
         if not (number or denoise in ("auto", "off", "learned")):
             raise InputError(
-                f"got denoise={denoise!r}, expected 'auto', 'off', 'learned' or a number from 0 to 1"
+                f"got denoise={denoise!r}, "
+                "expected 'auto', 'off', 'learned' or a number from 0 to 1"
             )
         if strength == 0:
             return image.copy()

@@ -135,8 +135,8 @@ def pixels(content: bytes) -> np.ndarray:
 
 def page_models(folder: Path) -> list[Path]:
     """One model with a map per step and channel, one whose three maps all steps share, and one
-    whose maps have levels of brightness.
+    whose maps lift the darkest of their levels of brightness some twenty times.
     """
     free = write_model(folder / "free.onnx", depth=2, metadata=METADATA | {"maps_size": "48"})
     shared = write_model(folder / "shared.onnx", channels=3)
-    return [free, shared, write_model(folder / "levels.onnx", levels=6)]
+    return [free, shared, write_model(folder / "levels.onnx", levels=12, lift=0.6)]

@@ -28,12 +28,14 @@ def write_model(
     *,
     channels: int = 24,
     levels: int = 1,
+    lift: float = 0.4,
     depth: int = 1,
     metadata: dict[str, str] = METADATA,
     output: str = "curve_maps",
 ) -> Path:
     """A chain of `depth` 3 x 3 convolutions; its maps brighten dark places more than bright ones.
 
+    They go from about `lift` where it is black down to a quarter of it where it is white.
     With several levels they have a quarter of the thumbnail's size, and fall to 0 at the brightest.
     """
     grid = levels > 1
@@ -45,9 +47,11 @@ def write_model(
         last = layer == depth - 1
         out = channels if last else 8
         kernel = rng.normal(0, 1.4 / np.sqrt(9 * wide), (out, wide, 3, 3)).astype(np.float32)
-        if last:  # maps from 0.4 where it is black down to 0.1 where it is white
-            kernel = -0.3 * np.abs(kernel) / np.abs(kernel).sum(axis=(1, 2, 3), keepdims=True)
-        bias = np.full(out, 0.4 if last else 0.0, np.float32)
+        if last:
+            kernel = (
+                -0.75 * lift * np.abs(kernel) / np.abs(kernel).sum(axis=(1, 2, 3), keepdims=True)
+            )
+        bias = np.full(out, lift if last else 0.0, np.float32)
         if last and grid:
             fade = np.linspace(1, 0, levels, dtype=np.float32)
             kernel, bias = kernel * fade[:, None, None, None], bias * fade

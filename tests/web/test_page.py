@@ -71,6 +71,21 @@ def test_the_preview_shows_what_the_download_gives(
         np.testing.assert_array_equal(pixels(content), expected)
 
 
+def test_the_preview_of_a_very_dark_picture_is_as_fine(
+    browser: Browser, served: str, enhancers: dict[str, undim.Enhancer]
+) -> None:
+    """Filtered samples go to the screen with 10 bits, and a curve lifts the darkest most of all."""
+    image = dark(48, 64) // 3
+    open_page(browser, served)
+    add(browser, "night.png", picture("PNG", image))
+    choose_model(browser, "levels")
+    slide(browser, "denoise", 0.5)
+    settled(browser)
+    expected = enhancers["levels"](image, denoise=0.5)
+    assert expected.mean() > 5 * image.mean()
+    np.testing.assert_allclose(preview(browser, image.shape[:2]), expected, atol=1)
+
+
 def preview(browser: Browser, shape: tuple[int, int]) -> np.ndarray:
     """The samples that the canvas shows at one pixel for one pixel with the border at its left end."""
     script = """

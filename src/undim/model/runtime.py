@@ -170,9 +170,9 @@ def _check_contract(path: Path, session: ort.InferenceSession, info: ModelInfo) 
             expected = "max", shape[2]
     if names != ["image", "curve_maps"] or types != {"tensor(float)"} or expected is None:
         raise ModelError(
-            f"{path} is no undim model: it turns {shapes(ins)} into {shapes(outs)}; expected float32 "
-            f"image (1, 3, h, w) into curve_maps (1, C, h, w) with C 1, 3, {n} or {3 * n} for {n} "
-            "iterations, or (1, 1, Z, gh, gw) with Z levels of brightness"
+            f"{path} is no undim model: it turns {shapes(ins)} into {shapes(outs)}; expected "
+            f"float32 image (1, 3, h, w) into curve_maps (1, C, h, w) with C 1, 3, {n} or {3 * n} "
+            f"for {n} iterations, or (1, 1, Z, gh, gw) with Z levels of brightness"
         )
     if (info.guide, info.levels) != expected:
         raise ModelError(

@@ -31,7 +31,7 @@ ROWS = 64  # of a frame that are worked on at a time
 
 
 def enhance(image: Image, out: Image, curve: Curve, filter: Filter, threads: int) -> bool:
-    """Filter and apply the curve, from image into out; False where a float sample is out of range."""
+    """Filter, then apply the curve; False where a float sample of the image is out of range."""
     if image.dtype == np.float32:
         low, high = image.min(), image.max()
         if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):

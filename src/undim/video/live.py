@@ -54,7 +54,7 @@ class Newest(Generic[T]):
             self._change.notify()
 
     def get(self, timeout: float | None = None) -> T | None:
-        """The newest item that was not given before, or None after `timeout` seconds or at the end."""
+        """The newest item that was not given before; None after `timeout` seconds or at the end."""
         with self._change:
             self._change.wait_for(lambda: self._slot or self._exhausted, timeout)
             if self._slot:
@@ -114,8 +114,8 @@ def _open(source: str) -> av.container.InputContainer:
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{source} cannot be opened ({reason}); expected a camera such as 0 or /dev/video0, an address such as "
-            "rtsp://host/path, or a file"
+            f"{source} cannot be opened ({reason}); expected a camera such as 0 or /dev/video0, "
+            "an address such as rtsp://host/path, or a file"
         ) from error
 
 

@@ -150,7 +150,8 @@ class Output:
         )
         if context.pix_fmt != first.format.name.replace("yuvj", "yuv"):
             self.notes.append(
-                f"the picture is {context.pix_fmt}, which {encoder} can do; it was {first.format.name}"
+                f"the picture is {context.pix_fmt}, which {encoder} can do; "
+                f"it was {first.format.name}"
             )
         context.time_base = stream.time_base = video.time_base
         shape = video.sample_aspect_ratio
@@ -158,7 +159,8 @@ class Output:
             context.sample_aspect_ratio = shape
             if shape != 1 and encoder not in WRITE_SHAPE:
                 self.notes.append(
-                    f"pixels of shape {shape} become square; {encoder} cannot say it, h264 and hevc can"
+                    f"pixels of shape {shape} become square; "
+                    f"{encoder} cannot say it, h264 and hevc can"
                 )
         tag_colours(context, first)
         context.flags |= FRAME_DURATION

@@ -56,7 +56,8 @@ def _read(
     while data := source.read(size):
         if len(data) < size:
             raise InputError(
-                f"the input ends after {len(data)} of the {size} bytes of a frame of {shape[1]}x{shape[0]}; "
+                f"the input ends after {len(data)} of the {size} bytes of a frame "
+                f"of {shape[1]}x{shape[0]}; "
                 "check the size and that ffmpeg writes the pixel format that undim reads"
             )
         yield np.frombuffer(data, dtype).reshape(shape)

@@ -43,8 +43,8 @@ JUMP = math.log(1.5)  # change of the mean brightness within one frame: a light 
 class SteadyMaps:
     """The curve maps of one frame after another: `maps = steady(thumbnail, seconds)`.
 
-    estimate    gives the maps of a thumbnail, (C, h, w) or (1, Z, h, w); where they do not vary, one
-                place or level may stand for all: shapes may change within a video
+    estimate    gives the maps of a thumbnail, (C, h, w) or (1, Z, h, w); where they do not vary,
+                one place or level may stand for all: shapes may change within a video
     iterations  of the curve; `Enhancer.info.iterations`
     strength    at which the maps will be applied
     """

@@ -57,7 +57,7 @@ def enhance_video(
 
     strength, denoise, smooth  see `FrameEnhancer`
     start, end                 in seconds; only this part, moved to the beginning
-    progress                   is called with the number of frames written and, where known, expected
+    progress                   is called with how many frames are written and, where known, expected
     Raises InputError, OutputError.
     """
     source, target = Path(source), Path(target)
@@ -114,7 +114,8 @@ def _write(
                 break
         else:
             raise InputError(
-                f"{reader.path}: no frame could be decoded; {'; '.join(reader.damage) or 'it holds none'}"
+                f"{reader.path}: no frame could be decoded; "
+                f"{'; '.join(reader.damage) or 'it holds none'}"
             )
         output = Output(temporary, format, reader, item, encoding)
         report.notes = output.notes

@@ -42,7 +42,7 @@ class Window:
         return max(2, round(width * scale)), max(2, round(height * scale))
 
     def show(self, frames: Iterable[VideoFrame]) -> int:
-        """Show frames until they end or the window is closed; the number of frames that were shown."""
+        """Show frames until they end or the window is closed; how many were shown."""
         newest, shown = Newest(frames), 0
         try:
             while self._open and not newest.ended:

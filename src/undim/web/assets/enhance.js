@@ -49,8 +49,9 @@ export function enhance(picture, curves, strength, denoise) {
 }
 
 /**
- * What the curve gets to see, for the preview: the filtered samples, 10 bits per channel as WebGL's
- * UNSIGNED_INT_2_10_10_10_REV, or null where nothing is to be filtered; and the filter's amount.
+ * What the curve gets to see, for the preview: the roots of the filtered samples, since it lifts
+ * the darkest most, 10 bits per channel as WebGL's UNSIGNED_INT_2_10_10_10_REV, or null where
+ * nothing is to be filtered; and the filter's amount.
  */
 export function filter(picture, curves, strength, denoise) {
   const eps = filterEps(picture, curves, strength, denoise);
@@ -59,7 +60,7 @@ export function filter(picture, curves, strength, denoise) {
   const out = new Uint32Array(picture.width * picture.height);
   forBands(picture, eps, (x, top) => {
     for (let at = 0, i = top * picture.width; at < x.length; at += 3, i++) {
-      const [r, g, b] = [0, 1, 2].map((c) => Math.round(x[at + c] * 1023));
+      const [r, g, b] = [0, 1, 2].map((c) => Math.round(Math.sqrt(x[at + c]) * 1023));
       out[i] = r | (g << 10) | (b << 20) | (3 << 30);
     }
   });

@@ -16,6 +16,7 @@ uniform sampler2DArray maps;
 uniform vec2 size, origin;
 uniform float scale, height, divider, strength;
 uniform int iterations, steps, levels;
+uniform bool roots; // whether "after" holds the roots of its samples
 out vec4 colour;
 
 vec3 at(int x, int y, int layer) {
@@ -43,6 +44,7 @@ void main() {
   vec2 uv = (screen - origin) / (scale * size);
   vec4 dark = texture(before, uv);
   vec3 x = texture(after, uv).rgb;
+  if (roots) x *= x;
   if (uv != clamp(uv, 0.0, 1.0)) { colour = vec4(0.0); return; }
   if (screen.x < divider || strength == 0.0 || iterations == 0) {
     colour = vec4(dark.rgb * dark.a, dark.a);
@@ -60,7 +62,7 @@ void main() {
 
 const UNIFORMS = [
   "before", "after", "maps", "size", "origin", "scale", "height", "divider", "strength",
-  "iterations", "steps", "levels",
+  "iterations", "steps", "levels", "roots",
 ];
 
 /**
@@ -137,6 +139,7 @@ export function glRenderer(canvas) {
     if (curves && curves !== uploaded.curves) uploadMaps(curves);
     uploaded = { ...scene };
     gl.uniform1i(uniforms.after, scene.filtered ? 1 : 0);
+    gl.uniform1i(uniforms.roots, scene.filtered ? 1 : 0);
     gl.uniform1i(uniforms.iterations, curves ? curves.iterations : 0);
   }
 
