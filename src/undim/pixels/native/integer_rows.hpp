@@ -148,7 +148,7 @@ std::uint8_t rounded(Luma y, Chroma change, Chroma threshold) {
 }
 
 // One row: d = curve(x) - x of R, G and B, clipped, moves luma; blue and red gather what is left of
-// it. All stages are one loop, since words are loaded and stored as fast as they are worked on.
+// it. All stages are one loop: rows between them would cost as much as the stages do.
 template <Layout layout>
 void change_row(const Scales& all, Share weight, const Chroma* __restrict threshold,
                 IntegerRows& __restrict rows, std::uint8_t* __restrict out, Index n) {
