@@ -18,6 +18,7 @@ noise, 8 bit, H.264 at crf 10.
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import resource
 import subprocess
@@ -35,9 +36,8 @@ import numpy as np
 from undim.enhancer import Denoise, Enhancer
 from undim.evaluation.clips import flicker
 from undim.measure.metrics import psnr
-from undim.pixels.curve import apply_curves, curve_steps
-from undim.pixels.jobs import Levels
-from undim.pixels.kernel import native_kernel
+from undim.pixels.curve import apply_curves
+from undim.pixels.jobs import Curve, Levels, Yuv
 from undim.video import FrameEnhancer
 from undim.video.encoders import Encoding
 from undim.video.frames import Brightener, eight_bits, planes_of, rgb16
@@ -334,24 +334,27 @@ def measure_curve() -> None:
     """Eight steps of the curve alone on one core, with each instruction set; in integers on 8 bits
     where it can.
     """
-    native, rng = native_kernel(), np.random.default_rng(0)
-    assert native, "there is no kernel here"
-    maps = {"maps that vary": (8, 36, 64), "that do not": (8, 1, 1)}
+    native = importlib.import_module("undim.pixels._native")
+    sets, rng = native.instruction_sets(), np.random.default_rng(0)
+    shapes: dict[str, tuple[int, ...]] = {
+        "8 numbers": (8, 1, 1),
+        "8 maps": (8, 36, 64),
+        "24 maps": (24, 36, 64),
+        **{f"1 map at {count} levels": (1, count, 16, 21) for count in (1, 8, 12, 16)},
+    }
     for depth in (8, 10):
         levels, dtype = Levels.of(depth, full=False), np.uint8 if depth == 8 else np.uint16
         planes = [
             rng.integers(0, 2**depth, shape).astype(dtype)
             for shape in ((1080, 1920), (540, 960), (540, 960))
         ]
-        out = [plane.copy() for plane in planes]
-        for name, shape in maps.items():
-            steps = curve_steps(
-                rng.uniform(0, 0.5, shape).astype(np.float32), iterations=8, strength=1
-            )
-            given = planes, levels, out, levels, (0.2126, 0.0722), steps, 8, 1
-            sets = native.instruction_sets()
-            works = [partial(native.brighten_yuv, *given, each) for each in sets]
-            spent = 1e3 * np.median(in_turn(100, *works), axis=0)
+        dark, bright = (
+            Yuv([plane.copy() for plane in planes], levels, (0.2126, 0.0722)) for _ in range(2)
+        )
+        for name, shape in shapes.items():
+            curve = Curve.of(rng.uniform(0, 0.5, shape).astype(np.float32))
+            works = [partial(native.brighten_yuv, dark, bright, curve, 1, each) for each in sets]
+            spent = 1e3 * np.median(in_turn(50, *works), axis=0)
             cells = [f"{each} {cpu:.2f} ms" for each, (cpu, _) in zip(sets, spent, strict=True)]
             print(f"1080p, {depth} bits, {name}: {', '.join(cells)}", flush=True)
 

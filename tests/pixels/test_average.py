@@ -4,6 +4,8 @@ reference.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from undim.measure.metrics import psnr
 from undim.pixels import reference
 from undim.pixels.average import FAINT, FRAMES, TemporalAverage, average, motion_limits, noise
-from undim.pixels.jobs import Average
+from undim.pixels.jobs import Average, MotionLimits
 from undim.pixels.samples import spread
 
 Frame = np.ndarray  # (H, W, 3)
@@ -203,3 +205,32 @@ def test_native_equals_numpy(
         scale = [-(-got.shape[i] // same.shape[i]) for i in (0, 1)]
         pixels = spread(same, *scale, got.shape)
         assert np.abs(got.astype(int) - wanted)[pixels].max(initial=0) <= 1
+
+
+def test_arguments_that_do_not_fit_together_are_refused_by_name() -> None:
+    native = pytest.importorskip("undim.pixels._native", reason="the kernel was not built")
+    frame, good = yuv(6, 8, (2, 2), 8, 0), still([(6, 8), (3, 4), (3, 4)])
+    limits = motion_limits((6, 8), (3, 4), [0.01] * 3)
+
+    def call(
+        frame: list[np.ndarray] = frame,
+        depth: int = 8,
+        before: Average = good,
+        limits: MotionLimits = limits,
+        threads: int = 1,
+    ) -> None:
+        after = still([(6, 8), (3, 4), (3, 4)])
+        native.average_planes(frame, depth, before, after, limits, threads)
+
+    call()
+    for named, wrong in (
+        ("planes", {"frame": frame[:2]}),
+        ("planes", {"frame": [frame[0], frame[1].astype(np.uint16), frame[2]]}),
+        ("planes", {"before": still([(6, 8), (3, 4), (3, 3)])}),
+        ("count", {"before": replace(good, count=good.count[:2].copy())}),
+        ("depth", {"depth": 7}),
+        ("frames", {"limits": replace(limits, frames=0)}),
+        ("threads", {"threads": 0}),
+    ):
+        with pytest.raises(ValueError, match=f"got .*{named}.*expected"):
+            call(**wrong)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,7 @@ def curve(*shape: int, iterations: int = 8, levels: int = 1) -> Curve:
 
 
 GOOD = curve(1, 1, 1, 1, 1)
+FALLING = np.array([0, 0.6, 0.4], np.float32)
 SAME = (4, 5, 3), np.uint8
 
 
@@ -245,6 +247,7 @@ SAME = (4, 5, 3), np.uint8
         (SAME, curve(1, 1, 2, 1, 1), NO_FILTER, 1, "levels"),
         (SAME, curve(8, 1, 2, 1, 1, levels=2), NO_FILTER, 1, "levels"),
         (SAME, curve(1, 3, 2, 1, 1, levels=2), NO_FILTER, 1, "levels"),
+        (SAME, replace(curve(1, 1, 3, 1, 1), levels=FALLING), NO_FILTER, 1, "levels"),
         (SAME, curve(1, 1, 1, 1, 1, iterations=-1), NO_FILTER, 1, "iterations"),
         (SAME, GOOD, Filter(1, 0.0), 1, "eps"),
         (SAME, GOOD, Filter(-1, 1e-3), 1, "radius"),
@@ -257,6 +260,26 @@ def test_arguments_that_do_not_fit_together_are_refused_by_name(
     image = np.zeros((4, 5, 3), np.uint8)
     with pytest.raises(ValueError, match=f"got .*{named}.*expected"):
         native.enhance(image, np.empty(*out), curve, filter, threads)
+
+
+def test_boxes_that_do_not_fit_are_refused_by_name() -> None:
+    image, means = np.zeros((4, 5, 3), np.uint8), np.empty((2, 2, 3), np.float32)
+    for named, *wrong in (
+        ("out", image, np.empty((5, 2, 3), np.float32), 1.0, 1),
+        ("out", image, np.empty((2, 2, 1), np.float32), 1.0, 1),
+        ("side by side", image[:, ::2], means, 1.0, 1),
+        ("unit", image, means, 0.0, 1),
+        ("threads", image, means, 1.0, 0),
+    ):
+        with pytest.raises(ValueError, match=f"got .*{named}"):
+            native.box_means(*wrong)
+
+
+def test_levels_may_stand_anywhere() -> None:
+    image = filled((60, 70, 3), np.float32, 0)
+    levels = np.array([0, 0.01, 0.5, 0.51, 1], np.float32)
+    curve = replace(Curve.of(maps(5, 4, 6)[None]), levels=levels)
+    assert worst(*both(image, curve, NO_FILTER)) <= tolerance(image.dtype)
 
 
 def test_foreign_arguments_are_refused() -> None:

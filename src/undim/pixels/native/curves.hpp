@@ -22,10 +22,10 @@ struct Coefficients {
     Index map_row = -1;   // the one that base holds
     float *base, *slope;  // (rows, width) each
 
-    Coefficients(const Curve& c, Index height, Index width_, Index pixels, Arena& arena)
+    Coefficients(const Curve& c, Index height, Index across, Index pixels, Arena& arena)
         : curve(c),
           picture_height(height),
-          picture_width(width_),
+          picture_width(across),
           columns(pixels, arena),
           width(lanes * pixels),
           rows(c.steps * (lanes == 1 ? c.channels : 1)),
@@ -74,8 +74,8 @@ struct Coefficients {
     }
 };
 
-// Where a row's coefficients come from: a of step k at sample or pixel j. `from` is a later step
-// on.
+// Where a row's coefficients come from: a of step k at sample or pixel j; `from` skips steps. One
+// loop walks all kinds.
 struct Interpolated {
     const float *base, *slope;
     float weight;
@@ -91,13 +91,13 @@ struct Interpolated {
 
 struct Constant {
     const float* a;
-    Index stride;
+    Index stride;  // from step to step
 
     float operator()(Index k, Index) const { return a[k * stride]; }
     Constant from(Index k) const { return {a + k * stride, stride}; }
 };
 
-struct Sliced {
+struct Sliced {  // or whatever else the steps share
     const float* a;
 
     float operator()(Index, Index j) const { return a[j]; }
@@ -114,38 +114,22 @@ void walk_row(A a, float* __restrict v, Index n) {
     }
 }
 
-// The same on three planes that share the coefficients.
-template <int steps, typename A>
-void walk_planes(A a, float* __restrict red, float* __restrict green, float* __restrict blue,
+// The same with coefficients that the samples of a pixel share; those of a colour are `stride`
+// apart.
+template <int steps, Index stride, typename A>
+void walk_pixels(A a, float* __restrict red, float* __restrict green, float* __restrict blue,
                  Index n) {
     for (Index j = 0; j < n; ++j) {
-        float r = red[j], g = green[j], b = blue[j];
+        float r = red[stride * j], g = green[stride * j], b = blue[stride * j];
         for (int k = 0; k < steps; ++k) {
             const float of_step = a(k, j);
             r += of_step * (r - r * r);
             g += of_step * (g - g * g);
             b += of_step * (b - b * b);
         }
-        red[j] = r;
-        green[j] = g;
-        blue[j] = b;
-    }
-}
-
-// The same on a row of RGB.
-template <int steps, typename A>
-void walk_pixels(A a, float* __restrict rgb, Index n) {
-    for (Index j = 0; j < n; ++j) {
-        float r = rgb[3 * j], g = rgb[3 * j + 1], b = rgb[3 * j + 2];
-        for (int k = 0; k < steps; ++k) {
-            const float of_step = a(k, j);
-            r += of_step * (r - r * r);
-            g += of_step * (g - g * g);
-            b += of_step * (b - b * b);
-        }
-        rgb[3 * j] = r;
-        rgb[3 * j + 1] = g;
-        rgb[3 * j + 2] = b;
+        red[stride * j] = r;
+        green[stride * j] = g;
+        blue[stride * j] = b;
     }
 }
 
@@ -154,7 +138,8 @@ struct Steps {
     static constexpr int steps = count;
 };
 
-// Calls walk(Steps, a) for all steps, for many at a time where there are as many.
+// Calls walk(Steps, a) for all steps, for many at a time where there are as many: the usual eight
+// load and store the samples once.
 template <typename A, typename Walk>
 void in_steps(Index iterations, A a, const Walk& walk) {
     constexpr Index many = 8;
@@ -163,8 +148,7 @@ void in_steps(Index iterations, A a, const Walk& walk) {
     for (; k < iterations; ++k) walk(Steps<1>{}, a.from(k));
 }
 
-// The guide of each pixel, which chooses among the levels: the largest of its samples, `stride`
-// apart.
+// The guide of each pixel, which chooses among the levels: the largest of its samples.
 template <Index stride>
 void brightest(const float* __restrict red, const float* __restrict green,
                const float* __restrict blue, float* __restrict guide, Index n) {
@@ -203,7 +187,7 @@ struct Curves {
             brightest<3>(v, v + 1, v + 2, grid.guide, pixels);
             grid.slice(y);
             in_steps(curve.iterations, Sliced{grid.a}, [&](auto part, Sliced from) {
-                walk_pixels<decltype(part)::steps>(from, v, pixels);
+                walk_pixels<decltype(part)::steps, 3>(from, v, v + 1, v + 2, pixels);
             });
         } else {
             const float weight = maps.at(y);

@@ -49,13 +49,12 @@ struct Grid {
     const Curve& curve;
     Index picture_height, picture_width;
     Columns columns;
-    Index segments, terms;  // segments, rounded up; and a at black
+    Index segments, terms;  // a term is a at black or the slope of a segment
     float* knots;           // segments + 1
-    // For the two map columns of each run the terms: a at black, then the slopes.
-    float *base, *slope;  // of an image row they are base + weight * slope
-    float* nodes;
-    float *guide, *a;    // of a row of pixels: what chooses among the levels, and what it finds
-    Index map_row = -1;  // the one that base holds
+    float *base, *slope;    // for the two map columns of each run its terms, in a map row and on
+    float* nodes;           // those of an image row: base + weight * slope
+    float *guide, *a;       // of a row of pixels: the one comes in, the other goes out
+    Index map_row = -1;     // the one that base holds
 
     Grid(const Curve& c, Index height, Index width, Index pixels, Arena& arena)
         : curve(c),
@@ -94,6 +93,7 @@ struct Grid {
         }
     }
 
+    // The nodes of row y of the image.
     void interpolate(Index y) {
         const Position p(y, picture_height, curve.height);
         const Index n = 2 * terms * columns.runs;
@@ -106,7 +106,8 @@ struct Grid {
         for (Index j = 0; j < n; ++j) nodes[j] = base[j] + p.weight * slope[j];
     }
 
-    // The terms at the two map columns of each run, in one map row.
+    // The terms at the two map columns of each run, in one map row. Segments that fill up the last
+    // group are flat.
     void read(Index row, float* to) {
         const Index level = curve.height * curve.width;
         for (Index i = 0; i < columns.runs; ++i)

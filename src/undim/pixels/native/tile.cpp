@@ -21,64 +21,67 @@ namespace {
 // What a tile needs beside the image; with an arena without memory it is only measured.
 template <typename T>
 struct Workspace {
-    float *fresh, *v, *opponent,
-        *originals;  // the last two only where colour differences are filtered
+    Index pixels, radius, halo;
+    bool opponent;  // brightness and colour differences are filtered, not R, G and B
+    float *fresh, *v, *differences, *originals;  // the last two only where they are
     T* strided;
     GuidedFilter<typename Variance<T>::Sum> filter;
     Curves curves;
 
-    Workspace(const Job& job, Index pixels, Arena& arena)
-        : fresh(arena.take<float>(3 * (pixels + 4 * job.filter.radius))),
-          v(arena.take<float>(3 * pixels)),
-          opponent(arena.take<float>(
-              job.filter.chroma_eps > 0.0f ? 3 * (pixels + 4 * job.filter.radius) : 0)),
-          originals(arena.take<float>(
-              job.filter.chroma_eps > 0.0f ? 3 * pixels * (2 * job.filter.radius + 1) : 0)),
-          strided(arena.take<T>(3 * (pixels + 4 * job.filter.radius))),
-          filter(job.filter, pixels, arena),
-          curves(job.curve, job.height, job.width, pixels, arena) {}
+    Workspace(const Job& job, Index n, Arena& arena)
+        : pixels(n),
+          radius(job.filter.radius),
+          halo(2 * radius),
+          opponent(radius > 0 && job.filter.chroma_eps > 0.0f),
+          fresh(arena.take<float>(3 * (n + 2 * halo))),
+          v(arena.take<float>(3 * n)),
+          differences(arena.take<float>(opponent ? 3 * (n + 2 * halo) : 0)),
+          originals(arena.take<float>(opponent ? 3 * n * (halo + 1) : 0)),
+          strided(arena.take<T>(3 * (n + 2 * halo))),
+          filter(job.filter, n, arena),
+          curves(job.curve, job.height, job.width, n, arena) {}
+
+    // The filter is fed `fresh`, row i of the tile with its halo. Once it has enough of them, v is
+    // the filtered row i - halo; returns that row's samples before the filter, or null.
+    const float* filter_row(Index i) {
+        const Index ring = halo + 1, n = 3 * pixels;
+        if (opponent) {  // they cannot be had back from the differences bit for bit
+            float* row = originals + i % ring * n;
+            for (Index j = 0; j < n; ++j) row[j] = fresh[3 * halo + j];
+            to_opponent(fresh, differences, n + 6 * halo);
+        }
+        filter.add_row(i, opponent ? differences : fresh);
+        if (i >= halo) filter.add_coefficients(i);
+        if (i < 2 * halo) return nullptr;
+        const float* before = filter.x_row(i - halo) + 3 * halo;
+        filter.result(before, v);
+        if (opponent) from_opponent(v, n);
+        clip(v, n);
+        return opponent ? originals + (i - halo) % ring * n : before;
+    }
 };
 
 template <typename T>
 bool run(const Job& job, const Tile& tile, unsigned char* scratch) {
-    const Index halo = 2 * job.filter.radius;
-    const Index pixels = tile.right - tile.left;
     Arena arena{scratch};
-    Workspace<T> work(job, pixels, arena);
+    Workspace<T> work(job, tile.right - tile.left, arena);
     work.curves.start_at(tile.left);
-    if (job.filter.radius) work.filter.clear();
+    if (work.radius) work.filter.clear();
 
     bool good = true;
+    const Index halo = work.halo, n = 3 * work.pixels;
     const Index rows = tile.bottom - tile.top + 2 * halo;
     for (Index i = 0; i < rows; ++i) {  // row i of the tile with its halo
         good &= load(job, mirror(tile.top - halo + i, job.height), tile.left - halo,
                      tile.right + halo, work.fresh, work.strided);
-        const float* before = work.fresh;
-        if (job.filter.radius) {
-            const bool opponent = job.filter.chroma_eps > 0.0f;
-            const Index ring = halo + 1, n = 3 * pixels;
-            if (opponent) {
-                float* row = work.originals + i % ring * n;
-                for (Index j = 0; j < n; ++j) row[j] = work.fresh[3 * halo + j];
-                to_opponent(work.fresh, work.opponent, n + 6 * halo);
-            }
-            work.filter.add_row(i, opponent ? work.opponent : work.fresh);
-            if (i >= halo) work.filter.add_coefficients(i);
-            if (i < 2 * halo) continue;
-            before = work.filter.x_row(i - halo) + 3 * halo;
-            work.filter.result(before, work.v);
-            if (opponent) {
-                from_opponent(work.v, n);
-                before = work.originals + (i - halo) % ring * n;
-            }
-            clip(work.v, n);
-        } else {
-            for (Index j = 0; j < 3 * pixels; ++j) work.v[j] = before[j];
-        }
+        const float* before = work.radius ? work.filter_row(i) : work.fresh;
+        if (!before) continue;
+        if (!work.radius)
+            for (Index j = 0; j < n; ++j) work.v[j] = before[j];
         const Index y = tile.top + i - 2 * halo;
         if (job.curve.iterations) work.curves.walk(y, work.v);
-        from_unit(work.v, before, reinterpret_cast<T*>(job.out) + 3 * (y * job.width + tile.left),
-                  3 * pixels);
+        T* out = reinterpret_cast<T*>(job.out) + 3 * (y * job.width + tile.left);
+        from_unit(work.v, before, out, n);
     }
     return good;
 }

@@ -28,9 +28,6 @@ struct Yuv {
 
     std::int64_t height, width;
     Curve curve;
-
-    bool words;  // walk in 16-bit integers: for 8 steps of the curve, 8 bits out, and the same
-                 // levels or 256ths of them in
 };
 
 // One step of the average over time (undim/pixels/average.py has the formula), on three planes that
@@ -60,17 +57,18 @@ struct Average {
 };
 
 constexpr std::int64_t max_reach = 2;
-constexpr std::int64_t tile_width =
-    512;  // of a frame: where each sample has coefficients of its own, they fit the cache
+
+// Of tiles of a frame, at most: where each sample has coefficients of its own, they fit the cache.
+constexpr std::int64_t video_tile_width = 512;
 
 // One of these per instruction set; video.cpp is compiled once for each.
 struct VideoKernel {
     // Returns the bytes that it needs for a tile of that size; without memory it does nothing else.
     std::size_t (*brighten)(const Yuv&, const Tile&, unsigned char* scratch);
-    void (*average)(const Average&, std::int64_t top, std::int64_t bottom,
-                    unsigned char* scratch);  // rows of cells
+    std::int64_t (*tile_width)(const Yuv&);
+    // Rows of cells.
+    void (*average)(const Average&, std::int64_t top, std::int64_t bottom, unsigned char* scratch);
     std::size_t (*average_scratch)(const Average&);
-    bool words;  // whether it can walk in 16-bit integers
 };
 
 }  // namespace undim

@@ -109,17 +109,7 @@ void brighten_yuv(nb::handle dark, nb::handle bright, nb::handle curve, int thre
     check_threads(threads);
 
     const VideoKernel& kernel = instruction_set(instructions).video;
-    const float finer = job.in.wide && !job.out.wide ? 256.0f : 1.0f;
-    const bool same_levels =
-        job.in.black == finer * job.out.black && job.in.luma == finer * job.out.luma &&
-        job.in.grey == finer * job.out.grey && job.in.chroma == finer * job.out.chroma;
-    const bool usual_levels = job.out.black <= 16.0f && job.out.luma >= 128.0f &&
-                              job.out.chroma >= job.out.luma && job.out.chroma <= 255.0f &&
-                              job.out.grey == 128.0f;
-    job.words =
-        kernel.words && job.curve.iterations == 8 && !job.out.wide && same_levels && usual_levels;
-    const bool whole = job.curve.levels * job.curve.height * job.curve.width == 1 && !job.words;
-    const std::int64_t width = whole ? job.width : tile_width;
+    const std::int64_t width = kernel.tile_width(job);
     const std::int64_t height =
         std::max<std::int64_t>(1, tile_pixels / width / 2) * 2;  // even, so that no cell is cut
     const std::int64_t across = (job.width + width - 1) / width;

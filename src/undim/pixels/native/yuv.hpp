@@ -4,6 +4,7 @@
 
 #include "cells.hpp"
 #include "curves.hpp"
+#include "layout.hpp"
 #include "planes.hpp"
 #include "video_job.hpp"
 
@@ -20,21 +21,17 @@ void clipped_sum(const float* __restrict y, const float* __restrict colour, floa
     }
 }
 
-enum class Maps { constant, sliced, shared, of_planes };
-
-Maps kind_of(const Curve& curve) {
-    if (curve.levels > 1) return Maps::sliced;
-    if (curve.height * curve.width == 1) return Maps::constant;
-    return curve.channels == 1 ? Maps::shared : Maps::of_planes;
-}
-
 // y moves by the brightness of the change d = v - x; blue and red gather what is left of it, d_b -
 // d_y and d_r - d_y.
 void change_luma(const Yuv& job, float* const x[3], float* const v[3], float* __restrict y,
                  float* __restrict blue, float* __restrict red, Index n) {
     const float weight_r = job.red, weight_b = job.blue, weight_g = 1.0f - weight_r - weight_b;
-    const float* __restrict xr = x[0], * __restrict xg = x[1], * __restrict xb = x[2];
-    const float* __restrict vr = v[0], * __restrict vg = v[1], * __restrict vb = v[2];
+    const float* __restrict xr = x[0];
+    const float* __restrict xg = x[1];
+    const float* __restrict xb = x[2];
+    const float* __restrict vr = v[0];
+    const float* __restrict vg = v[1];
+    const float* __restrict vb = v[2];
     for (Index j = 0; j < n; ++j) {
         const float dr = vr[j] - xr[j], dg = vg[j] - xg[j], db = vb[j] - xb[j];
         const float change = weight_r * dr + weight_g * dg + weight_b * db;
@@ -47,8 +44,8 @@ void change_luma(const Yuv& job, float* const x[3], float* const v[3], float* __
 // Per pixel, what U and V add to the brightness to give R, G and B.
 void colours(const Yuv& job, const float* __restrict u, const float* __restrict v,
              float* __restrict r, float* __restrict g, float* __restrict b, Index cells) {
-    const float blue = 2.0f * (1.0f - job.blue), red = 2.0f * (1.0f - job.red),
-                green = 1.0f - job.red - job.blue;
+    const float blue = 2.0f * (1.0f - job.blue), red = 2.0f * (1.0f - job.red);
+    const float green = 1.0f - job.red - job.blue;
     const float green_u = -blue * job.blue / green, green_v = -red * job.red / green;
     for (Index i = 0; i < cells; ++i) {
         r[i] = red * v[i];
@@ -63,7 +60,7 @@ void colours(const Yuv& job, const float* __restrict u, const float* __restrict 
 struct Brightening {
     const Yuv& job;
     Index pixels, cells;
-    Maps kind;
+    Layout layout;
     float *u, *v;             // of a row of cells
     float *cell, *colour[3];  // what U and V add: of cells, of pixels
     float *y, *x[3], *bright[3];
@@ -76,7 +73,7 @@ struct Brightening {
         : job(j),
           pixels(n),
           cells((n + j.across - 1) / j.across),
-          kind(kind_of(j.curve)),
+          layout(layout_of(j.curve)),
           u(arena.take<float>(n)),
           v(arena.take<float>(n)),
           cell(arena.take<float>(3 * n)),
@@ -87,15 +84,13 @@ struct Brightening {
           blue(arena.take<float>(n)),
           red(arena.take<float>(n)),
           steps(arena.take<float>(3 * j.curve.iterations)),
-          grid(j.curve, j.height, j.width, kind == Maps::sliced ? n : 0, arena),
-          maps(j.curve, j.height, j.width, varies() ? n : 0, arena) {}
-
-    bool varies() const { return kind == Maps::shared || kind == Maps::of_planes; }
+          grid(j.curve, j.height, j.width, layout == Layout::sliced ? n : 0, arena),
+          maps(j.curve, j.height, j.width, interpolated(layout) ? n : 0, arena) {}
 
     void run(const Tile& tile) {
-        if (kind == Maps::constant)
+        if (layout == Layout::constant)
             read_constants();
-        else if (kind == Maps::sliced)
+        else if (layout == Layout::sliced)
             grid.start_at(tile.left);
         else
             maps.start_at(tile.left);
@@ -130,30 +125,25 @@ struct Brightening {
     }
 
     void walk(Index row) {
-        switch (kind) {
-            case Maps::constant:
+        switch (layout) {
+            case Layout::constant:
                 for (Index c = 0; c < 3; ++c) walk_plane(Constant{steps + c, 3}, c);
                 break;
-            case Maps::sliced:
+            case Layout::sliced:
                 brightest<1>(x[0], x[1], x[2], grid.guide, pixels);
                 grid.slice(row);
                 walk_all(Sliced{grid.a});
                 break;
-            case Maps::shared: walk_all(interpolated(row)); break;
-            case Maps::of_planes:
-                for (Index c = 0; c < 3; ++c) {
-                    const Interpolated all = interpolated(row);
-                    walk_plane(Interpolated{all.base + c * pixels, all.slope + c * pixels,
-                                            all.weight, all.stride},
-                               c);
-                }
+            case Layout::shared: walk_all(coefficients(row)); break;
+            case Layout::of_planes:
+                for (Index c = 0; c < 3; ++c) walk_plane(coefficients(row, c), c);
         }
     }
 
-    Interpolated interpolated(Index row) {
+    Interpolated coefficients(Index row, Index c = 0) {
         const float weight = maps.at(row);
-        return {maps.base, maps.slope, weight,
-                job.curve.steps == 1 ? 0 : job.curve.channels * pixels};
+        const Index stride = job.curve.steps == 1 ? 0 : job.curve.channels * pixels;
+        return {maps.base + c * pixels, maps.slope + c * pixels, weight, stride};
     }
 
     template <typename A>
@@ -166,7 +156,7 @@ struct Brightening {
     template <typename A>
     void walk_all(A of_row) {
         in_steps(job.curve.iterations, of_row, [&](auto part, A from) {
-            walk_planes<decltype(part)::steps>(from, bright[0], bright[1], bright[2], pixels);
+            walk_pixels<decltype(part)::steps, 1>(from, bright[0], bright[1], bright[2], pixels);
         });
     }
 
