@@ -2,7 +2,8 @@
 and a line in MODELS.
 
 Every net maps `image` (B, 3, H, W) in [0, 1], any H and W, to `curve_maps` (B, C, H, W) in [-1, 1]
-in the paper's sign (positive brightens); `undim.training.curve` says what C may be.
+in the paper's sign (positive brightens), or to maps at levels of brightness; `undim.training.curve` says
+which there are.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from undim.training.nets.dce import DCENet, DCENetPP
+from undim.training.nets.local_light import LocalLightNet
 from undim.training.nets.undim import UndimNet
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "DCENet": DCENet,
     "DCENetPP": DCENetPP,
     "UndimNet": UndimNet,
+    "LocalLightNet": LocalLightNet,
 }
 
 

@@ -10,13 +10,14 @@ from typing import Any
 from undim.errors import ConfigError
 from undim.training import loop
 from undim.training.config import build, build_from, read_values, recipe_from
-from undim.training.objectives import denoiser, exposure
+from undim.training.objectives import denoiser, exposure, local_light
 
 # name -> what makes the recipe of TOML values, and what trains by it: (recipe, data, run, resume=,
 # device=) -> model
 TRAINERS: dict[str, tuple[Callable[[Mapping[str, Any]], Any], Callable[..., Path | None]]] = {
     "zero-reference": (recipe_from, loop.train),
     "exposure": (partial(build, exposure.ExposureRecipe), exposure.train),
+    "local-light": (partial(build, local_light.LocalLightRecipe), local_light.train),
     "denoiser": (partial(build, denoiser.DenoiserRecipe), denoiser.train),
 }
 

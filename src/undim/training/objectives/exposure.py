@@ -1,6 +1,6 @@
 """Training of UndimNet on dark captures that are made from clean photographs while it trains.
 
-    undim train recipes/undim.toml --data ../shared/data
+    undim train recipes/undim-global.toml --data ../shared/data
 
 The curve is the same for every pixel, so a thumbnail of 24 px stands for the whole: a step costs
 milliseconds, and a run a few minutes on one core. No dark photograph, and no picture of a
@@ -10,8 +10,7 @@ benchmark, is seen.
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,22 +18,15 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from tqdm import trange
 
-from undim.errors import TrainingError
-from undim.measure.provenance import fingerprint
-from undim.training.checkpoints import save_model
 from undim.training.config import RecipeHead, at_least, one_of, share
 from undim.training.curve import enhance
 from undim.training.data.darkening import Darkening, darken, lamp_light
 from undim.training.data.pictures import find_pictures, photograph
-from undim.training.export import export_onnx, model_metadata
 from undim.training.nets import MODELS
-from undim.training.record import Record
-from undim.training.workers import check_one_processor
+from undim.training.objectives.short import Report, begin, minimise, record_and_export
 
 SIDE = 24  # of the scenes in pixels: the light of a scene, not its texture
-EPOCH = 100  # steps between two lines of the log
 FLOOR = 1e-3  # added to the mean squared error: better than 30 dB is not asked for
 WELL_LIT_FLOOR = 1e-4  # 40 dB, of pictures that are to stay as they are
 
@@ -128,47 +120,22 @@ def draw_pairs(
 
 
 def train_exposure(
-    net: nn.Module,
-    recipe: ExposureRecipe,
-    scenes: Tensor,
-    report: Callable[[int, float, float], None] | None = None,
+    net: nn.Module, recipe: ExposureRecipe, scenes: Tensor, report: Report | None = None
 ) -> None:
-    """Minimise the mean over pictures of log(mean squared error + floor), which is their PSNR up to
-    a best one.
+    """Minimise the mean over pictures of log(mean squared error + floor): their PSNR up to a best one.
 
-    The floor stands at 30 dB for dark captures and at 40 dB for well-lit pictures. `report` is
-    called after every 100 steps, and after the last, with how often that was, the mean loss and the
-    seconds taken. The net is left in evaluation mode.
+    The floor stands at 30 dB for dark captures and at 40 dB for well-lit pictures. `report` is that
+    of `minimise`.
     """
-    torch.manual_seed(recipe.seed)  # of dropout
-    generator = torch.Generator().manual_seed(recipe.seed)
     floor = torch.full((recipe.batch,), FLOOR)
     floor[: recipe.well_lit_count] = WELL_LIT_FLOOR
-    optimizer = torch.optim.AdamW(
-        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.steps
-    )
-    net.train()
-    start, total = time.monotonic(), 0.0
-    for step in trange(recipe.steps, unit="step", disable=None):
+
+    def loss(generator: torch.Generator) -> Tensor:
         dark, wanted = draw_pairs(scenes, recipe, generator)
         enhanced = enhance(dark, net(dark), recipe.iterations)
-        loss = torch.log((enhanced - wanted).square().flatten(1).mean(1) + floor).mean()
-        if not loss.isfinite():
-            raise TrainingError(
-                f"the loss is not finite at step {step}; lower learning_rate = {recipe.learning_rate}"
-            )
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-        schedule.step()
-        total += loss.item()
-        if report and ((step + 1) % EPOCH == 0 or step + 1 == recipe.steps):
-            report(step // EPOCH + 1, total / (step % EPOCH + 1), time.monotonic() - start)
-            start, total = time.monotonic(), 0.0
-    net.eval()
+        return torch.log((enhanced - wanted).square().flatten(1).mean(1) + floor).mean()
+
+    minimise(net, recipe, loss, report)
 
 
 def train(
@@ -179,37 +146,20 @@ def train(
     resume: bool = False,
     device: str = "auto",
 ) -> Path:
-    """Train on the photographs in the recipe's folders below `data`; the run folder is that of
-    `loop.train`.
+    """Train on the photographs in the recipe's folders below `data`; returns the ONNX file's path.
 
-    It takes minutes on one core, so there is no checkpoint to resume from, and no other device to
-    wait for. Returns the path of the trained model's ONNX file.
+    The run folder is that of `loop.train`, without checkpoints.
     """
     run = Path(run)
-    if resume:
-        raise TrainingError(
-            f"{recipe.name} trains in minutes and keeps no checkpoint; start it anew without --resume"
-        )
-    check_one_processor(recipe.name, device)
-    if run.exists() and any(run.iterdir()):
-        raise TrainingError(f"{run} is not empty; choose another -o")
+    begin(recipe, run, resume=resume, device=device)
     files = [file for folder in recipe.folders for file in find_pictures(data, folder)]
     torch.manual_seed(recipe.seed)
     net = MODELS[recipe.model](iterations=recipe.iterations, width=recipe.width)
-    sources = {"device": "cpu", "data_fingerprint": fingerprint(files), "pictures": len(files)}
-    with Record(run, recipe, ["log_error"], sources) as record:
-        train_exposure(
-            net,
-            recipe,
-            scene_crops(files, recipe.crops, recipe.seed),
-            lambda epoch, loss, seconds: record.write(
-                epoch, "train", torch.tensor([loss]), seconds
-            ),
-        )
+
+    def fit(report: Report) -> None:
+        train_exposure(net, recipe, scene_crops(files, recipe.crops, recipe.seed), report)
+
     facts = {
         key: str(getattr(recipe, key)) for key in ("model", "iterations", "width", "maps_size")
     }
-    metadata = model_metadata(recipe, net, **facts)
-    save_model(net, run / "model.safetensors", metadata)
-    export_onnx(net, run / "model.onnx", metadata)
-    return run / "model.onnx"
+    return record_and_export(net, recipe, run, files, fit, **facts)
