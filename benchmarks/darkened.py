@@ -6,7 +6,7 @@ photographs.
 
 Each of the CC0 and Kodak photographs and five of scikit-image's is darkened twice, by 2 to 3.5 and
 by 3.5 to 5 stops (or once for every `--stops LOW HIGH`), at a long side of 384 px
-(`undim.training.data.darkening`, docs/experiments.md).
+(`undim.training.data.darkening`, docs/lab/validation.md).
 Seeded: the set is the same everywhere.
 """
 

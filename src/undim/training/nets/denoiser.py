@@ -21,7 +21,7 @@ class DenoiserNet(nn.Module):
     65,308 parameters and 6.7 GMAC a megapixel. A new net gives back the filtered picture: its last layer is zero, and
     so are the ways back up from the smaller levels, which come in as they learn. Units are SiLU, since of ReLU whole
     levels died, and the smallest level is shown means, since behind a strided convolution it stayed silent
-    (docs/experiments.md).
+    (docs/lab/noise.md).
     """
 
     def __init__(self, widths: tuple[int, int, int] = (24, 32, 48)) -> None:

@@ -4,7 +4,7 @@ A camera that gives a scene less light changes every pixel by one function, deve
 develop^-1(x)); what undoes it is one function of the sample value, the same everywhere and in all
 three channels. So the net looks at *how much* light there is, not at where, and answers with n
 numbers a_k, one for each step of the curve. Photographs that free local maps were fitted to teach
-them the degradation instead of the world (docs/experiments.md).
+them the degradation instead of the world (docs/lab/model.md).
 """
 
 from __future__ import annotations
