@@ -1,5 +1,4 @@
-"""Write the validation set of the undim model: 128 dark captures of clean photographs, and the
-photographs.
+"""Write the validation set: 128 dark captures of clean photographs, and the photographs.
 
     python benchmarks/darkened.py --data ../shared/data -o /tmp/darkened
     undim evaluate --data /tmp/darkened

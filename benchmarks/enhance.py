@@ -1,5 +1,6 @@
-"""The photo path against its promises. Run: python benchmarks/enhance.py [--megapixels 12]
-[--memory 100]
+"""The photo path against its promises.
+
+Run: python benchmarks/enhance.py [--megapixels 12] [--memory 100]
 
 - an array: thumbnail, network and curve, against the same DCE-Net run eagerly in fp32 at full
   resolution in PyTorch, which is what the published code does; here in strips of at most 2
@@ -41,9 +42,7 @@ METADATA = {
 
 
 def against_eager(folder: Path, megapixels: float, rounds: int) -> dict[str, float]:
-    """Seconds of undim's way with DCE-Net, and of the published way with the same net: all pixels
-    through it.
-    """
+    """Seconds of undim's way with DCE-Net, and of the published way: all pixels through the net."""
     net = DCENet().eval()
     export_onnx(net, folder / "net.onnx", METADATA)
     enhancer = Enhancer(folder / "net.onnx")

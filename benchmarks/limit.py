@@ -1,5 +1,4 @@
-"""How much of LOL's exposure the light of a dark picture tells at all: the default net taught by
-LOL's own references.
+"""How much of LOL's exposure dark pictures tell: the default net taught by LOL's references.
 
     python benchmarks/limit.py --lol ../shared/data/lol-v1
 

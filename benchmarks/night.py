@@ -1,5 +1,4 @@
-"""What a model does to night photographs: clipping, brightness and colour as a table, and sheets to
-look at.
+"""What a model does to night photographs: clipping, brightness and colour, and sheets.
 
     python benchmarks/night.py --data ../shared/data/cc0/night [--model undim] [--model M.onnx] [-o
     DIR]

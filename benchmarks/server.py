@@ -1,5 +1,6 @@
-"""The server under load, on loopback: throughput against the same work in-process, overload, and
-memory.
+"""The server under load, on loopback: throughput, overload and memory.
+
+Throughput is against the same work in-process.
 
     python benchmarks/server.py [--rounds 9] [--seconds 2] [--requests 10000]
 

@@ -1,5 +1,6 @@
-"""Images per second of the training loop against a plain PyTorch loop: python
-benchmarks/training.py [--threads 1]
+"""Images per second of the training loop against a plain PyTorch loop.
+
+Run: python benchmarks/training.py [--threads 1]
 
 Each variant lives in a process of its own (what glibc does with freed memory is a property of the
 process) and trains the same net from the same weights on the same pictures by the recipe

@@ -1,5 +1,4 @@
-"""Build the native kernel with the address and undefined-behaviour sanitizers and run its tests
-over it.
+"""Build the native kernel with the sanitizers of addresses and undefined behaviour, and test it.
 
 For GCC on Linux. Run: make sanitize. An error of either kind aborts with a report and a non-zero
 exit.

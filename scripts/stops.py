@@ -1,5 +1,6 @@
-"""How many stops a camera's dark pictures lie below clean photographs: `darkening.stops` for a
-recipe that knows it.
+"""How many stops a camera's dark pictures lie below clean photographs.
+
+That is `darkening.stops` for a recipe that knows the camera.
 
     D=../shared/data
     python scripts/stops.py --dark $D/lol-v1/our485-256/low --clean $D/cc0/bright $D/kodak24

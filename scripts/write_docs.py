@@ -1,5 +1,6 @@
-"""Write what the pages say about the package from the package itself: `make docs`. A test fails
-while they are stale.
+"""Write what the pages say about the package from the package itself: `make docs`.
+
+A test fails while they are stale.
 
 docs/cli.md           the help of every verb
 README.md             the table of models and that of rooms, each between two comments that name it

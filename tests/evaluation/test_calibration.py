@@ -1,5 +1,6 @@
-"""The whole path against numbers computed elsewhere: LOL's eval15, image by image, within 0.01 dB
-and 0.002 SSIM.
+"""The whole path against numbers computed elsewhere: eval15, image by image.
+
+Within 0.01 dB and 0.002 SSIM.
 
 Needs the data set and the calibration files beside the checkout; the authors' weights also need the
 training wing.

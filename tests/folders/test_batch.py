@@ -1,6 +1,4 @@
-"""Many photographs: nothing lost, nothing overwritten, one failure alone, and a run that can be cut
-off.
-"""
+"""Many photographs: nothing lost or overwritten, one failure alone, runs that can be cut off."""
 
 from __future__ import annotations
 

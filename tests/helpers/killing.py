@@ -1,5 +1,6 @@
-"""A batch that is killed with SIGKILL again and again: `python killing.py FOLDER KILLS SEED` prints
-what it saw.
+"""A batch that is killed with SIGKILL again and again.
+
+`python killing.py FOLDER KILLS SEED` prints what it saw.
 
 One process forks a batch, kills it at a random moment, looks at every file under its final name,
 and goes on where the killed batch was cut off, until all is done; then it begins anew.

@@ -28,9 +28,7 @@ FORMATS = ["jpeg", "png", "webp", "tiff", "avif", "bmp"]
 
 
 def ramp(channels: int, dtype: type = np.uint8, shape: tuple[int, int] = (H, W)) -> np.ndarray:
-    """A smooth picture whose 16-bit values use their low bytes and, at the dark end, look like
-    8-bit ones.
-    """
+    """A smooth 16-bit picture that uses the low bytes and whose dark end looks like 8 bits."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]] / max(shape)
     planes = np.stack([(x + k * y) / (1 + k) for k in range(channels)], axis=-1)
     unit = planes / planes.max() if planes.max() > 0 else planes

@@ -1,5 +1,6 @@
-"""The training loop: what a run leaves behind, how it survives a kill, several processes and a loss
-that explodes.
+"""The training loop: what a run leaves behind, and how it survives what goes wrong.
+
+A kill, several processes, a loss that explodes.
 """
 
 from __future__ import annotations
@@ -254,8 +255,9 @@ def test_a_run_is_never_overwritten_nor_resumed_as_another(
 
 
 def test_two_processes_do_what_one_does(file: Path, data: Path, tmp_path: Path) -> None:
-    """9 pictures: the last batch has one, so that the second process has none. Rounding differs, by
-    sums' order.
+    """The last batch of 9 pictures has one, so that the second process has none.
+
+    Rounding differs, by sums' order.
     """
     file.write_text(RECIPE.replace("epochs = 3", 'epochs = 2\nprecision = "float32"'))
     with pytest.MonkeyPatch.context() as patch:
@@ -287,9 +289,7 @@ def test_two_processes_do_what_one_does(file: Path, data: Path, tmp_path: Path) 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of threads are read from /proc")
 def test_the_processes_threads_end_with_the_training(tmp_path: Path) -> None:
-    """Threads of a group that outlives it may meet an interpreter that is being taken down, which
-    aborts.
-    """
+    """Threads of a group that outlives it may meet an interpreter that is taken down, and abort."""
     script = tmp_path / "step.py"
     script.write_text(
         "import contextlib, os, torch\n"

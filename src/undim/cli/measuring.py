@@ -1,6 +1,4 @@
-"""`undim evaluate`, `undim compare` and `undim plot`: what a model is worth, in numbers and to the
-eye.
-"""
+"""`undim evaluate`, `compare` and `plot`: what a model is worth, in numbers and to the eye."""
 
 from __future__ import annotations
 

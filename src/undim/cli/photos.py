@@ -222,9 +222,7 @@ def _counts(report: Report) -> str:
 
 
 class _Teller:
-    """Prints each new path on stdout as it comes; on a terminal, a bar with the time that is left
-    on stderr.
-    """
+    """Prints each new path on stdout as it comes; on a terminal, a bar on stderr."""
 
     def __init__(self, *, quiet: bool, endless: bool) -> None:
         self._quiet = quiet

@@ -1,5 +1,4 @@
-"""A dark clip and, where there is one, its bright reference: scores per frame, and how much the
-brightness flickers.
+"""Scores of a clip, frame by frame, and how much its brightness flickers.
 
     flicker = std over t of m(t) - m(t - 1),    m(t) the mean of frame t in levels of 255
 
@@ -109,8 +108,7 @@ class ClipEvaluation:
 def evaluate_clip(
     dark: Path, reference: Path | None, methods: Mapping[str, FrameMethod]
 ) -> ClipEvaluation:
-    """Score each frame of each method's result, rounded to 8 bits, against the same frame of the
-    reference.
+    """Score each frame of each method's result, rounded to 8 bits, against the reference's.
 
     Raises InputError where the two clips differ in size or in their number of frames.
     """
@@ -136,8 +134,9 @@ def evaluate_clip(
 
 
 def flicker(brightness: ArrayLike) -> float:
-    """The standard deviation over time of the change from frame to frame; 0 for fewer than two
-    frames.
+    """The standard deviation over time of the change from frame to frame.
+
+    0 for fewer than two frames.
     """
     changes = np.diff(np.asarray(brightness, dtype=float))
     return float(changes.std()) if changes.size else 0.0

@@ -1,5 +1,6 @@
-"""An evaluation as one HTML page that needs nothing beside itself: no network, no script or font
-from elsewhere.
+"""An evaluation as one HTML page that needs nothing beside itself.
+
+No network, no script or font from elsewhere.
 
 Let it watch an evaluation, then ask for the page:
 
@@ -79,9 +80,7 @@ class Report:
         )
 
     def _gallery(self, evaluation: Evaluation) -> str:
-        """All pictures, or `SHOWN` of them, evenly spaced from the last method's worst score to its
-        best.
-        """
+        """All pictures, or `SHOWN` of them, from the last method's worst score to its best."""
         method, metric = evaluation.methods[-1], evaluation.metrics[0]
         order, note = np.arange(len(evaluation.images)), ""
         if len(order) > SHOWN:
@@ -157,9 +156,7 @@ def _summary(evaluation: Evaluation, against: str | None) -> str:
 
 
 def _best(metric: str, means: list[float]) -> float | None:
-    """The mean to bring out; none where doing nothing wins, as it does in clipping and colour
-    shift.
-    """
+    """The mean to bring out; none where doing nothing wins, as in clipping and colour shift."""
     return max(means) if METRICS[metric].better == "higher" else None
 
 

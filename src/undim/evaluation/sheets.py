@@ -94,8 +94,9 @@ def _write(sheet: Image.Image, path: Path, items: Sequence[Item]) -> Path:
 
 
 def _read(item: Item) -> tuple[RGB, RGB | None]:
-    """Without a reference a picture of any depth, since a sheet shows 8 bits; pairs are read as
-    they are measured.
+    """The picture and its reference, as a sheet shows them.
+
+    Without a reference of any depth, for a sheet shows 8 bits; pairs as they are measured.
     """
     if item.reference is None:
         return in_depth(decode(item.input).pixels, np.dtype(np.uint8)), None

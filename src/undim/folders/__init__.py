@@ -1,5 +1,4 @@
-"""Many photographs: find them, name their outputs, enhance them side by side, resume where a run
-was cut off.
+"""Many photographs: found, named, enhanced side by side, resumed where a run was cut off.
 
 report = folders.run([Path("photos")], Path("bright"), enhancer, recursive=True)
 print(report.to_json()); sys.exit(bool(report.failed))

@@ -1,5 +1,4 @@
-"""Photographs side by side: one thread per photograph in work, so that one is decoded while another
-is encoded.
+"""Photographs side by side: one thread for each in work, so that decoding and encoding overlap.
 
 Pillow, libvips and the kernel let other threads run; as many photographs are in memory as there are
 jobs.
@@ -143,8 +142,7 @@ def watch(
     stop: threading.Event | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Enhance what is in the inputs and what comes, until `stop` is set or Ctrl-C; resumes as `run`
-    does.
+    """Enhance what is in the inputs and what comes, until `stop` or Ctrl-C; resumes as `run` does.
 
     A file is taken when its size and time have stayed the same for `interval` seconds, so that a
     file that is still being copied waits; one that failed is tried again when it changes.
@@ -226,9 +224,7 @@ class _Work:
 
 
 def _format(task: Task) -> str | None:
-    """The format that the output's name asks for; None, the photograph's own, where the name did
-    not change.
-    """
+    """The format that the output's name asks for; None where it is the photograph's own."""
     suffix = task.target.suffix.lower()
     return suffix if EXTENSIONS.get(suffix) != EXTENSIONS.get(task.source.suffix.lower()) else None
 
@@ -236,9 +232,7 @@ def _format(task: Task) -> str | None:
 def _side_by_side(
     work: _Work, tasks: Sequence[Task], jobs: int | None, tell: Callable[[Outcome], None]
 ) -> bool:
-    """Do the tasks on `jobs` threads, tell of each in the caller's thread; whether Ctrl-C cut it
-    short.
-    """
+    """Do the tasks on `jobs` threads, tell of each in the caller's; whether Ctrl-C cut in."""
     # One more than there are cores: now and then one of them waits until the disk has its file.
     jobs = thread_count(jobs) + (jobs is None)
     running: set[Future[Outcome]] = set()

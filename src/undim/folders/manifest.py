@@ -1,5 +1,4 @@
-"""The memory of an output folder: one line of JSON for each output, written just before it gets its
-name.
+"""The memory of an output folder: a line of JSON for each output, written before it is named.
 
 A line counts only if the output is there, of the size and time (or else the content) that the line
 tells: a run that is cut off between the two leaves a line that is not believed, and the photograph
@@ -41,9 +40,7 @@ class Manifest:
                 continue  # a line that was cut off
 
     def add(self, target: Path, fingerprint: str, data: bytes, stat: os.stat_result) -> None:
-        """Note that `target` is about to be `data`, made from an input and settings of this
-        fingerprint.
-        """
+        """Note that `target` is about to be `data`, made from what has this fingerprint."""
         record: _Record = {
             "output": self._name(target),
             "input": fingerprint,
@@ -88,9 +85,7 @@ class Manifest:
 
 
 def fingerprint(source: Path, settings: str) -> str:
-    """What decides whether an output is up to date: the input's path, size and time, and the
-    settings.
-    """
+    """What an output must match to be up to date: its input's path, size and time, the settings."""
     stat = source.stat()
     return hashlib.sha256(
         json.dumps([str(source.absolute()), stat.st_size, stat.st_mtime_ns, settings]).encode()

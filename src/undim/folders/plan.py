@@ -118,9 +118,7 @@ def _walk(root: Path, output: Path | None, recursive: bool) -> Iterator[Path]:
 
 
 def _target(source: Path, folder: Path | None, format: str | None, *, whole: bool = False) -> Path:
-    """The output of a photograph; `whole` keeps the old suffix in the name where the suffix
-    changes.
-    """
+    """The output of a photograph; `whole` keeps the old suffix in the name where it changes."""
     suffix = output_suffix(source, format)
     stem = source.name if whole and suffix != source.suffix else source.stem
     return (

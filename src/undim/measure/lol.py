@@ -64,8 +64,9 @@ LOL = Archive(
 def fetch_lol(
     dest: str | Path, *, archive: str | Path | None = None, source: Archive = LOL
 ) -> Path:
-    """Put LOL v1 into `dest`, a new or empty folder: whole and verified, or not at all. Returns
-    `dest`.
+    """Put LOL v1 into `dest`, a new or empty folder, whole and verified or not at all.
+
+    Returns `dest`.
 
     archive  a zip file that was fetched by other means; without it `source` is downloaded to
              DEST.zip.part, where a later call goes on if the transfer breaks
@@ -93,9 +94,7 @@ def fetch_lol(
 
 
 def download(source: Archive, part: Path) -> None:
-    """Fetch the archive into `part` from the first mirror that delivers, going on where `part`
-    ends.
-    """
+    """Fetch the archive from the first mirror that delivers, going on where `part` ends."""
     failures = []
     for url in source.mirrors:
         try:
@@ -194,9 +193,7 @@ def _unpack(archive: Path, folder: Path) -> None:
 def _pictures(
     archive: Path, file: zipfile.ZipFile
 ) -> Iterator[tuple[zipfile.ZipInfo, str, str, str]]:
-    """The members that are LOL's, with split, kind and name; a DataError for any member that is
-    unsafe.
-    """
+    """LOL's members with split, kind and name; DataError for any member that is unsafe."""
     for member in file.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
         link = member.external_attr >> 16 & 0o170000 == 0o120000
@@ -213,9 +210,7 @@ def _pictures(
 
 
 def _verify(folder: Path) -> None:
-    """Raise DataError unless the folder holds LOL v1: its pairs, their size, and eval15's very
-    pixels.
-    """
+    """Raise DataError unless the folder holds LOL v1: pairs, sizes, and the pixels of eval15."""
     digest = hashlib.sha256()
     for split, count in PAIRS.items():
         low, high = (

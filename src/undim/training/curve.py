@@ -1,5 +1,6 @@
-"""The light-enhancement curve on batches of tensors, with gradients: what `undim.pixels.curve` is
-for pictures.
+"""The light-enhancement curve on batches of tensors, with gradients.
+
+It is what `undim.pixels.curve` is for pictures.
 """
 
 from __future__ import annotations

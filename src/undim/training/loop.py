@@ -191,9 +191,7 @@ def _restore(
     recipe: Recipe,
     fingerprint: str,
 ) -> int:
-    """Fill model and optimiser from a checkpoint of this recipe and data; returns the number of
-    epochs done.
-    """
+    """Fill model and optimiser from a checkpoint of this recipe and data; the epochs done."""
     state = load_checkpoint(checkpoint, model, optimizer)
     before = recipe_from(tomllib.loads(state["recipe"]))
     words = {
@@ -237,9 +235,7 @@ def update(
     recipe: Recipe,
     workers: Workers,
 ) -> tuple[Tensor, int, Tensor]:
-    """One update; returns the mean terms, the number of pictures and the gradient's norm, over all
-    processes.
-    """
+    """One update: mean terms, number of pictures and norm of the gradient, of all processes."""
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     terms = torch.zeros(len(recipe.losses))

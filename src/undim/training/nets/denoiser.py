@@ -10,8 +10,9 @@ LEAST = 2e-3  # half a step of 8 bits: what the filter took away is not scaled u
 
 
 class DenoiserNet(nn.Module):
-    """both (B, 6, H, W) in [0, 1], H and W multiples of 8 -> the picture without its noise, (B, 3,
-    H, W), not clipped.
+    """both (B, 6, H, W) in [0, 1] -> the picture without its noise, (B, 3, H, W), not clipped.
+
+    H and W are multiples of 8.
 
     `both` is the brightened picture and, as the last three planes, the same picture filtered before the curve. What the
     filter took away, averaged over blocks of 8 x 8, is the unit of all that the net sees and says: it learns one thing
