@@ -79,7 +79,8 @@ def main() -> None:
         arguments.output.mkdir(parents=True, exist_ok=True)
     sheets = []
     print(
-        "| picture | model | mean | at 255 | 250 and above | colour shift |\n|---|---|---|---|---|---|"
+        "| picture | model | mean | at 255 | 250 and above | colour shift |\n"
+        "|---|---|---|---|---|---|"
     )
     for file in find_pictures(arguments.data):
         original = decode(file).pixels

@@ -151,7 +151,8 @@ def main() -> None:
         pipe.send(False)
     print(f"{provenance()['machine']}; torch {torch.__version__}, {given.threads} threads")
     print(
-        f"{recipe.model}, batch {recipe.batch} at {recipe.image_size}, best of {given.rounds} steps in turn\n"
+        f"{recipe.model}, batch {recipe.batch} at {recipe.image_size}, best of {given.rounds} "
+        "steps in turn\n"
     )
     print("variant    images/s   ratio   processor s/step   ratio   first loss   last loss")
     first = names[0]
@@ -165,7 +166,8 @@ def main() -> None:
         change = abs(losses[name][-1] / losses[first][-1] - 1)
         if change > TOLERANCE:
             raise SystemExit(
-                f"the losses of {name} and {first} differ by {change:.2%}; at most {TOLERANCE:.0%} may"
+                f"the losses of {name} and {first} differ by {change:.2%}; at most "
+                f"{TOLERANCE:.0%} may"
             )
 
 

@@ -30,7 +30,8 @@ spec = importlib.util.spec_from_file_location("undim.pixels._native", path)
 sys.modules["undim.pixels._native"] = module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 print("kernel under test:", module.__file__, flush=True)
-sys.exit(pytest.main(["-p", "no:cacheprovider", "--capture=sys", "-k", "not memory_beside", *sys.argv[2:]]))
+options = ["-p", "no:cacheprovider", "--capture=sys", "-k", "not memory_beside"]
+sys.exit(pytest.main([*options, *sys.argv[2:]]))
 """
 
 

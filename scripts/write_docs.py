@@ -56,7 +56,8 @@ def models_table() -> str:
         )
         mark = " (default)" if name == DEFAULT else ""
         rows.append(
-            f"| `{name}`{mark} | {model.parameters:,} | {model.training_data} | {model.licence} | {score} |"
+            f"| `{name}`{mark} | {model.parameters:,} | {model.training_data} | {model.licence} "
+            f"| {score} |"
         )
     return "\n".join(rows)
 

@@ -93,7 +93,8 @@ def test_the_published_zero_dce_is_reproduced(
     data = str(shared / "data" / "lol-v1" / "eval15")
     run = CliRunner().invoke(
         main,
-        f"evaluate --data {data} --model {model} --maps full --denoise off --baseline none --csv {scores}",
+        f"evaluate --data {data} --model {model} --maps full --denoise off --baseline none --csv "
+        f"{scores}",
         catch_exceptions=False,
     )
     assert run.exit_code == 0, run.output

@@ -1,4 +1,4 @@
-"""The edge to files: what comes back is what went in, in every format, depth and kind of picture."""
+"""The edge to files: what comes back is what went in, in every format, depth and kind."""
 
 from __future__ import annotations
 
@@ -378,7 +378,10 @@ def test_of_two_writers_of_one_name_one_wins(tmp_path: Path) -> None:
 
 
 def test_importing_the_edge_loads_no_vips_and_no_codecs_that_are_not_needed() -> None:
-    code = "import sys, undim.images; print(*{'pyvips', 'pillow_heif', 'rawpy', 'onnxruntime'} & set(sys.modules))"
+    code = (
+        "import sys, undim.images; print(*{'pyvips', 'pillow_heif', 'rawpy', 'onnxruntime'} & "
+        "set(sys.modules))"
+    )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

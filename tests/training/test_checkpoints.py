@@ -1,4 +1,4 @@
-"""The authors' weights: read without trust, turned to the paper's sign, marked with their licence."""
+"""The authors' weights: read without trust, in the paper's sign, marked with their licence."""
 
 from __future__ import annotations
 

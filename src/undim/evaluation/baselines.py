@@ -108,7 +108,7 @@ def clahe(image: RGB, *, tiles: int = 8, clip: float = 2.0) -> RGB:
 
 
 def shadow_lift(image: RGB) -> RGB:
-    """Dark places lifted by a smooth mask: the curve with a = 0.3 max(0, 1 - base / 0.5) at a place.
+    """Dark places lifted by a smooth mask: the curve with a = 0.3 max(0, 1 - base / 0.5).
 
     The base is the largest channel, smoothed by the guided filter (radius a fiftieth of the long
     side, eps 0.01), so that the mask ends where a dark place ends.
@@ -121,7 +121,7 @@ def shadow_lift(image: RGB) -> RGB:
 
 
 def own_fusion(image: RGB) -> RGB:
-    """Exposure fusion of the picture with itself, brightened by the curve with a = 0.15, 0.3 and 0.5."""
+    """Exposure fusion of the picture and three brighter curves of it: a = 0.15, 0.3 and 0.5."""
     exposures = [to_unit(apply_curves(image, _constant(a))) for a in _EXPOSURES]
     enhanced: RGB = np.rint(fuse(exposures) * 255).astype(np.uint8)
     return enhanced

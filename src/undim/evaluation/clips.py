@@ -118,7 +118,8 @@ def evaluate_clip(
         target = None if truth is None else eight_bits(rgb16(truth))
         if target is not None and target.shape != pixels.shape:
             raise InputError(
-                f"{dark} has frames of {pixels.shape[:2]}, {reference} of {target.shape[:2]} (height, width)"
+                f"{dark} has frames of {pixels.shape[:2]}, {reference} of {target.shape[:2]} "
+                "(height, width)"
             )
         for name, method in methods.items():
             result = eight_bits(method(pixels, seconds))

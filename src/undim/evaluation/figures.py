@@ -119,7 +119,8 @@ def _text(words: str, x: float, y: float, anchor: str, *, class_: str) -> str:
 def _tag(name: str, content: str = "", **attributes: str | float) -> str:
     """An element; a `_` in attribute names stands for `-`, and a trailing one for nothing."""
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(value) if isinstance(value, str) else f"{value:.4g}"}"'
+        f' {key.rstrip("_").replace("_", "-")}="'
+        f'{escape(value) if isinstance(value, str) else f"{value:.4g}"}"'
         for key, value in attributes.items()
     )
     return f"<{name}{written}>{content}</{name}>"

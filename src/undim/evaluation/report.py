@@ -100,7 +100,8 @@ class Report:
         }
         figures = [
             f'<figure data-method="{escape(name)}"><img loading="lazy" alt="" src="{data}">'
-            f"<figcaption><b>{escape(name)}</b> <span>{scores.get(name, '')}</span></figcaption></figure>"
+            f"<figcaption><b>{escape(name)}</b> "
+            f"<span>{scores.get(name, '')}</span></figcaption></figure>"
             for name, data in self._thumbnails[index].items()
         ]
         heading = f"<h3>{escape(evaluation.images[index])}</h3>"
@@ -110,7 +111,10 @@ class Report:
 def _subtitle(evaluation: Evaluation) -> str:
     paired = any(METRICS[name].needs_reference for name in evaluation.metrics)
     kind = "with references" if paired else "without references"
-    return f"{_count(len(evaluation.images), 'picture')} {kind}, {_count(len(evaluation.methods), 'method')}"
+    return (
+        f"{_count(len(evaluation.images), 'picture')} {kind}, "
+        f"{_count(len(evaluation.methods), 'method')}"
+    )
 
 
 def _count(number: int, noun: str) -> str:
@@ -167,9 +171,15 @@ def _note(evaluation: Evaluation, against: str | None) -> str:
             f" The last column is the paired difference from {against} with its bootstrap interval."
         )
     if "gt_mean_psnr" in evaluation.metrics:
-        text += " GT-mean is the PSNR after scaling each output to its reference's mean: it looks at the answer."
+        text += (
+            " GT-mean is the PSNR after scaling each output to its reference's mean: it looks at "
+            "the answer."
+        )
     if "psnr_uint8_wrapped" in evaluation.metrics:
-        text += " Wrapped is the PSNR of overflowing uint8 arithmetic, a bug: it says about 28 dB of anything."
+        text += (
+            " Wrapped is the PSNR of overflowing uint8 arithmetic, a bug: it says about 28 dB of "
+            "anything."
+        )
     return escape(text)
 
 

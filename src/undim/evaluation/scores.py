@@ -259,7 +259,8 @@ def read_item(item: Item) -> tuple[RGB, RGB | None]:
     if (image.dtype, image.shape) != (reference.dtype, reference.shape):
         (height, width), (tall, wide) = image.shape[:2], reference.shape[:2]
         raise InputError(
-            f"{item.input} is {width} x {height} {image.dtype} and {item.reference} is {wide} x {tall} "
+            f"{item.input} is {width} x {height} {image.dtype} and {item.reference} is {wide} x "
+            f"{tall} "
             f"{reference.dtype}; a pair has one size and one type, and nothing is resized silently"
         )
     return image, reference

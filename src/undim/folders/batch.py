@@ -35,10 +35,10 @@ Status = Literal["done", "skipped", "failed", "planned"]
 class Options:
     """How outputs are written.
 
-    settings   whatever else decides what an output looks like (model, strength ...): `resume` does again what
-               was made with other settings
+    settings   whatever else decides what an output looks like (model, strength ...): `resume` does
+               again what was made with other settings
     overwrite  replace outputs that exist; inputs are never replaced
-    resume     leave outputs alone that are finished and up to date, replace undim's own that are not
+    resume     leave alone outputs that are finished and up to date, replace undim's own others
     """
 
     format: str | None = None

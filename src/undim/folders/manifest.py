@@ -59,7 +59,7 @@ class Manifest:
         return self._record(target) is not None
 
     def is_finished(self, target: Path, fingerprint: str) -> bool:
-        """Whether the file there is what undim made from just this input with just these settings."""
+        """Whether the file there is what undim made from this very input with these settings."""
         record = self._record(target)
         return record is not None and record["input"] == fingerprint
 

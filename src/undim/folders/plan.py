@@ -73,7 +73,8 @@ def _is_file_name(output: Path) -> bool:
         return False
     if output.suffix.lower() not in EXTENSIONS:
         raise InputError(
-            f"got the output {output}, but undim writes no {output.suffix}; expected a name that ends in "
+            f"got the output {output}, but undim writes no {output.suffix}; expected a name that "
+            "ends in "
             f"{', '.join(EXTENSIONS)}, or a folder: one that exists, or a name without a suffix"
         )
     return True
@@ -142,5 +143,6 @@ def _check(tasks: Sequence[Task]) -> None:
             )
         if os.path.realpath(task.target) in sources:
             raise OutputError(
-                f"{task.target} is one of the inputs and would be overwritten; choose another output folder"
+                f"{task.target} is one of the inputs and would be overwritten; choose another "
+                "output folder"
             )

@@ -70,8 +70,8 @@ def encode(
     """The picture as a file with its metadata.
 
     format     "jpeg", "png" ... ; default: the format of the picture, TIFF for camera raw files
-    quality    1 to 100 for JPEG, WebP, AVIF and HEIC; by default a JPEG keeps its quantisation tables and
-               subsampling and a lossless WebP stays lossless
+    quality    1 to 100 for JPEG, WebP, AVIF and HEIC; by default a JPEG keeps its quantisation
+               tables and subsampling and a lossless WebP stays lossless
     strip_gps  leave out where the picture was taken, in EXIF and XMP
 
     The depth is that of the file it came from, or the next one that the format can hold. JPEG and

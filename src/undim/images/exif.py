@@ -181,6 +181,6 @@ def without_tag(exif: bytes, tag: int) -> bytes | None:
 
 
 def xmp_without_gps(xmp: bytes) -> bytes | None:
-    """The packet without its exif:GPS properties; None where some remain that this cannot take out."""
+    """The packet without its exif:GPS properties; None where some cannot be taken out."""
     stripped = _XMP_GPS.sub(b"", xmp)
     return None if b"GPS" in stripped.replace(b"\0", b"") else stripped

@@ -94,7 +94,8 @@ def samples(image: Any) -> Pixels:
     space, bands, depth = image.interpretation, image.bands, image.format
     if space not in _SPACES or bands > 4 + (space == "cmyk") or depth not in _FORMATS.values():
         raise InputError(
-            f"{bands} channels of {space} in {depth}, expected grey, RGB or CMYK in 8 or 16 bits or float"
+            f"{bands} channels of {space} in {depth}, expected grey, RGB or CMYK in 8 or 16 bits "
+            "or float"
         )
     array: Pixels = image.numpy().reshape(image.height, image.width, bands)
     return array

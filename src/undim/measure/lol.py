@@ -114,9 +114,9 @@ def download(source: Archive, part: Path) -> None:
         part.unlink()
         failures.append(f"{url} (its content has a wrong checksum and was thrown away)")
     raise DataError(
-        f"LOL v1 could not be fetched from {'; '.join(failures)}. Check the connection and try again"
-        f"{', the download goes on where it stopped' if part.exists() else ''}; or get the archive by other means "
-        "and give it as --zip"
+        f"LOL v1 could not be fetched from {'; '.join(failures)}. Check the connection and "
+        f"try again{', the download goes on where it stopped' if part.exists() else ''}; "
+        "or get the archive by other means and give it as --zip"
     )
 
 
@@ -218,8 +218,8 @@ def _verify(folder: Path) -> None:
         )
         if len(low) != count or [p.name for p in low] != [p.name for p in high]:
             raise DataError(
-                f"{split} holds {len(low)} dark and {len(high)} normal pictures, expected {count} pairs of equal "
-                "names; this is not LOL v1"
+                f"{split} holds {len(low)} dark and {len(high)} normal pictures, expected "
+                f"{count} pairs of equal names; this is not LOL v1"
             )
         for path in (*low, *high):
             name = path.relative_to(folder).as_posix()
@@ -227,7 +227,8 @@ def _verify(folder: Path) -> None:
                 with Image.open(path) as image:
                     if (image.format, image.mode, image.size) != ("PNG", "RGB", SIZE):
                         raise DataError(
-                            f"{name} is {image.size} {image.mode}, expected {SIZE} RGB; this is not LOL v1"
+                            f"{name} is {image.size} {image.mode}, expected {SIZE} RGB; this is "
+                            "not LOL v1"
                         )
                     if split == "eval15":
                         digest.update(image.tobytes())

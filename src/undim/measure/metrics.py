@@ -244,7 +244,7 @@ def _chromaticity(image: Image) -> NDArray[np.float64]:
 
 
 def _blur(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The Gaussian means of (H, W, C) where the window lies inside the image: (H - 10, W - 10, C)."""
+    """Gaussian means of (H, W, C) where the window lies inside the image: (H - 10, W - 10, C)."""
     taps = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
     taps /= taps.sum()
     for axis in (0, 1):

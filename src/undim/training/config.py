@@ -35,7 +35,7 @@ _SMALLEST = 16  # side of a training picture: the losses look at regions of up t
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeHead:
-    """What a recipe of any trainer says: which it is for, and what its weights are, once they ship."""
+    """What a recipe of any trainer says: which it is for, and what its weights are."""
 
     name: str
     description: str

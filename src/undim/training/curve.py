@@ -23,7 +23,8 @@ def enhance(image: Tensor, curve_maps: Tensor, iterations: int = 8) -> Tensor:
         steps = list(curve_maps.chunk(iterations, dim=1))
     else:
         raise ValueError(
-            f"curve_maps has {channels} channels; {iterations} iterations need 1, 3, {iterations} or {3 * iterations}"
+            f"curve_maps has {channels} channels; {iterations} iterations need 1, 3, "
+            f"{iterations} or {3 * iterations}"
         )
     for a in steps:
         image = image + a * image * (1 - image)

@@ -89,7 +89,8 @@ def export_onnx(
     difference = _difference(model, data, planes, multiple)
     if not difference <= TOLERANCE:
         raise ModelError(
-            f"the exported file differs from the net by {difference:.2g}; at most {TOLERANCE} is accepted"
+            f"the exported file differs from the net by {difference:.2g}; at most {TOLERANCE} is "
+            "accepted"
         )
     write_atomically(path, data, overwrite=True)
     return difference

@@ -86,7 +86,8 @@ def train(
         if workers.first:
             numbers = "bfloat16" if use_bfloat16(recipe.precision, workers.device) else "float32"
             print(
-                f"{recipe.name}: {recipe.model}, {count_parameters(model):,} parameters; {len(training)} pictures to "
+                f"{recipe.name}: {recipe.model}, {count_parameters(model):,} parameters; "
+                f"{len(training)} pictures to "
                 f"train on, {len(validation)} to validate on; {workers.device}, {numbers}",
                 file=sys.stderr,
             )
@@ -178,8 +179,8 @@ def _split(recipe: Recipe, pictures: int) -> tuple[Indices, Indices]:
         raise DataError(f"train = {recipe.train!r} chooses none of the {pictures} pictures")
     if len(both := np.intersect1d(training, validation)):
         raise ConfigError(
-            f"train = {recipe.train!r} and validation = {recipe.validation!r} share {len(both)} of the {pictures} "
-            f"pictures, the first is {both[0]}; choose slices that do not meet"
+            f"train = {recipe.train!r} and validation = {recipe.validation!r} share {len(both)} "
+            f"of the {pictures} pictures, the first is {both[0]}; choose slices that do not meet"
         )
     return training, validation
 
@@ -216,7 +217,10 @@ def _progress(total: int, initial: int, *, shown: bool) -> tqdm[NoReturn]:
     """A bar on a terminal; elsewhere a line now and then, so that a log file stays readable."""
     if sys.stderr.isatty():
         return tqdm(total=total, initial=initial, unit="step", disable=not shown)
-    line = "{percentage:.0f}%, step {n_fmt} of {total_fmt}, {elapsed} passed, {remaining} left{postfix}\n"
+    line = (
+        "{percentage:.0f}%, step {n_fmt} of {total_fmt}, {elapsed} passed, {remaining} "
+        "left{postfix}\n"
+    )
     return tqdm(
         total=total,
         initial=initial,
@@ -270,7 +274,8 @@ def _not_finite(recipe: Recipe, terms: Tensor, step: str, batch: Batch) -> str:
         else "the loss is finite, but its gradient is not"
     )
     return (
-        f"{what} at {step}; pictures: {', '.join(batch.names)}. Look at these pictures, lower learning_rate, set "
+        f"{what} at {step}; pictures: {', '.join(batch.names)}. Look at these pictures, lower "
+        "learning_rate, set "
         "gradient_clip, or choose a form of the loss whose gradient is finite on grey pictures "
         "(color_constancy_paper); the checkpoint holds the last whole epoch"
     )

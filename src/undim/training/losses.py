@@ -24,7 +24,7 @@ def _regions(image: Tensor, size: int) -> Tensor:
 
 
 def spatial_consistency_paper(low: Tensor, enhanced: Tensor) -> Tensor:
-    """L = 1/K sum_i sum_{j in 4 neighbours of i} (|Y_i - Y_j| - |I_i - I_j|)^2 over 4 x 4 regions (eq. 4).
+    """L = 1/K sum_i sum_{j in 4 neighbours} (|Y_i - Y_j| - |I_i - I_j|)^2, 4 x 4 regions (eq. 4).
 
     Y, I: region means of enhanced and low.  Pairs across the border do not exist, so equal
     brightening is free.
@@ -106,7 +106,7 @@ def _squared_steps(maps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def illumination_smoothness_paper(curve_maps: Tensor) -> Tensor:
-    """L = 1/N sum_n sum_{c in RGB} mean (|dA/dx| + |dA/dy|)^2 over the N maps of each channel (eq. 7).
+    """L = 1/N sum_n sum_{c in RGB} mean (|dA/dx| + |dA/dy|)^2, N maps a channel (eq. 7).
 
     Forward differences, taken where both exist; a map that all steps share counts as N = 1.
     """
@@ -165,7 +165,7 @@ def ssim(low: Tensor, enhanced: Tensor) -> Tensor:
 
 
 def total_variation(enhanced: Tensor) -> Tensor:
-    """L = 1/B sum (|dY/dy| + |dY/dx|), the sum over pixels and channels, so it grows with the picture's size.
+    """L = 1/B sum (|dY/dy| + |dY/dx|) over pixels and channels: it grows with the picture.
 
     TensorFlow's documentation also sums it over the batch: its weight w is the weight w B here.
     """

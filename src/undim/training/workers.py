@@ -1,4 +1,4 @@
-"""What a training run works with: processes, a device, bfloat16 where the hardware has it, memory."""
+"""What a training run works with: processes, a device, bfloat16 where there is any, memory."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def find_pictures(data: str | Path, folder: str = ".") -> list[Path]:
     root = next((p for p in (data / folder, data / "our485" / folder) if p.is_dir()), None)
     if root is None and data.is_dir():
         raise DataError(
-            f"{data} holds no folder {folder}/; give --data the folder that does (LOL's our485, or its root), "
-            "or train on the pictures of a plain folder with --set folder=."
+            f"{data} holds no folder {folder}/; give --data the folder that does (LOL's our485, "
+            "or its root), or train on the pictures of a plain folder with --set folder=."
         )
     if root is None:
         raise DataError(f"{data} is not a folder; give --data a folder of pictures")

@@ -257,7 +257,8 @@ def train_denoiser(
             norm = nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             if not (terms.isfinite().all() and norm.isfinite()):
                 raise TrainingError(
-                    f"loss or gradient is not finite at step {step}; lower learning_rate = {recipe.learning_rate}"
+                    f"loss or gradient is not finite at step {step}; "
+                    f"lower learning_rate = {recipe.learning_rate}"
                 )
             optimizer.step()
             total += terms.detach()

@@ -157,7 +157,8 @@ def train_exposure(
         loss = torch.log((enhanced - wanted).square().flatten(1).mean(1) + floor).mean()
         if not loss.isfinite():
             raise TrainingError(
-                f"the loss is not finite at step {step}; lower learning_rate = {recipe.learning_rate}"
+                f"the loss is not finite at step {step}; lower learning_rate = "
+                f"{recipe.learning_rate}"
             )
         optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -188,7 +189,8 @@ def train(
     run = Path(run)
     if resume:
         raise TrainingError(
-            f"{recipe.name} trains in minutes and keeps no checkpoint; start it anew without --resume"
+            f"{recipe.name} trains in minutes and keeps no checkpoint; start it anew without "
+            "--resume"
         )
     check_one_processor(recipe.name, device)
     if run.exists() and any(run.iterdir()):
