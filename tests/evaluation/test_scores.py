@@ -186,6 +186,8 @@ def test_a_wrong_name_gets_the_right_ones(paired: Path) -> None:
 def test_the_table_gives_means_errors_and_gains(paired: Path) -> None:
     evaluation = evaluate(find_items(paired), SOME)
     head, *rows = evaluation.table(against="input").splitlines()
+    assert len(evaluation.legend().splitlines()) == len(evaluation.metrics)
+    assert all(line.split("  ")[0] in head for line in evaluation.legend().splitlines())
     assert head.split()[:3] == ["method", "PSNR", "SSIM"]
     assert rows[0].startswith("input")
     gain = evaluation.gain("gamma", "input", "psnr")

@@ -42,7 +42,7 @@ def make_photos(folder: Path) -> dict[str, bytes]:
     return expected
 
 
-def batch(source: Path, target: Path) -> folders.Report:
+def batch(source: Path, target: Path) -> folders.BatchReport:
     return folders.run(
         [source], target, invert, folders.Options(resume=True), recursive=True, jobs=2
     )

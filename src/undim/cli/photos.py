@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from undim.enhancer import Denoise, Enhancer
-    from undim.folders import Enhance, Options, Outcome, Report
+    from undim.folders import BatchReport, Enhance, Options, Outcome
     from undim.pixels.samples import Image
 
 PIPE = Path("-")
@@ -213,7 +213,7 @@ def _load(model: str, device: str, maps: int | Literal["full"] | None) -> Enhanc
     return enhancer
 
 
-def _counts(report: Report) -> str:
+def _counts(report: BatchReport) -> str:
     counts = {status: len(report.of(status)) for status in ("done", "planned", "skipped", "failed")}
     words = [f"{count} {status}" for status, count in counts.items() if count] or [
         "no photographs found"

@@ -4,9 +4,14 @@ No network, no script or font from elsewhere.
 
 Let it watch an evaluation, then ask for the page:
 
-    report = Report()
-    evaluation = evaluate(items, methods, observers=[report.watch])
-    Path("report.html").write_text(report.html(evaluation, title="eval15", facts={}))
+    >>> from undim.evaluation.baselines import BASELINES
+    >>> from undim.evaluation.scores import evaluate
+    >>> from undim.measure.pairs import find_items
+    >>> report = HtmlReport()
+    >>> items = find_items("lol-v1/eval15")
+    >>> evaluation = evaluate(items, BASELINES, observers=[report.watch])
+    >>> report.html(evaluation, title="eval15", facts={})[:15]
+    '<!doctype html>'
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ _SIDE = 300  # long side of a thumbnail in pixels
 Facts = Mapping[str, str | Mapping[str, str]]
 
 
-class Report:
+class HtmlReport:
     """Thumbnails and tone curves, gathered while an evaluation runs."""
 
     def __init__(self) -> None:
@@ -166,20 +171,17 @@ def _best(metric: str, means: list[float]) -> float | None:
 
 def _note(evaluation: Evaluation, against: str | None) -> str:
     text = "Means over the pictures; ± is the standard error of the first column."
+    for metric in (METRICS[name] for name in evaluation.metrics):
+        end = f" ({metric.better} is better)" if metric.better else ""
+        text += f" {metric.heading}: {metric.title}{end}."
     if against is not None:
         text += (
             f" The last column is the paired difference from {against} with its bootstrap interval."
         )
     if "gt_mean_psnr" in evaluation.metrics:
-        text += (
-            " GT-mean is the PSNR after scaling each output to its reference's mean: it looks at "
-            "the answer."
-        )
+        text += " GT-mean looks at the answer."
     if "psnr_uint8_wrapped" in evaluation.metrics:
-        text += (
-            " Wrapped is the PSNR of overflowing uint8 arithmetic, a bug: it says about 28 dB of "
-            "anything."
-        )
+        text += " Wrapped says about 28 dB of anything."
     return escape(text)
 
 

@@ -5,8 +5,9 @@ What is measured is its uint8 output, because that is what ships.
 
     >>> from undim.evaluation.baselines import BASELINES
     >>> from undim.measure.pairs import find_items
-    >>> evaluation = evaluate(find_items("lol-v1/eval15"), BASELINES)  # doctest: +SKIP
-    >>> print(evaluation.table(against="null_model"))                  # doctest: +SKIP
+    >>> evaluation = evaluate(find_items("lol-v1/eval15"), BASELINES)
+    >>> print(evaluation.table(against="null_model"))
+    method ...
 """
 
 from __future__ import annotations
@@ -147,6 +148,16 @@ class Evaluation:
                 ]
             )
             for row in rows
+        )
+
+    def legend(self) -> str:
+        """What each column says, and which end of it is good; a line each."""
+        metrics = [METRICS[name] for name in self.metrics]
+        width = max(len(metric.heading) for metric in metrics)
+        return "\n".join(
+            f"{metric.heading.ljust(width)}  {metric.title}"
+            + (f"; {metric.better} is better" if metric.better else "")
+            for metric in metrics
         )
 
     def _summary(self, method: str, metric: str, against: str | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ report = folders.run([Path("photos")], Path("bright"), enhancer, recursive=True)
 print(report.to_json()); sys.exit(bool(report.failed))
 """
 
-from .batch import Enhance, Options, Outcome, Report, run, watch
+from .batch import BatchReport, Enhance, Options, Outcome, run, watch
 from .plan import Task, plan
 
-__all__ = ["Enhance", "Options", "Outcome", "Report", "Task", "plan", "run", "watch"]
+__all__ = ["BatchReport", "Enhance", "Options", "Outcome", "Task", "plan", "run", "watch"]

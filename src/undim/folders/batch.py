@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ..errors import InputError, OutputError, UndimError
 from ..images import EXTENSIONS, MAX_PIXELS, decode, encode, write_atomically
 from ..pixels.kernel import thread_count
-from .manifest import Manifest, fingerprint, sweep
+from .manifest import Manifest, mark_of, sweep
 from .plan import Task, plan
 
 Enhance = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
@@ -66,7 +66,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BatchReport:
     """What became of all of them; `interrupted` by Ctrl-C, the rest was not begun."""
 
     outcomes: list[Outcome]
@@ -101,7 +101,7 @@ def run(
     jobs: int | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
-) -> Report:
+) -> BatchReport:
     """Enhance the photographs in `inputs`; `plan` tells what the outputs are called.
 
     A photograph that fails is reported and does not stop the others. Every output appears whole or
@@ -120,14 +120,14 @@ def run(
                 "resume to keep them, overwrite to replace them, or choose another folder"
             )
     if dry_run:
-        return Report(
+        return BatchReport(
             [_outcome(task, "skipped" if work.is_finished(task) else "planned") for task in tasks]
         )
     if options.resume and output is not None:
         sweep(output)
     outcomes: list[Outcome] = []
     interrupted = _side_by_side(work, tasks, jobs, _teller(outcomes, progress, len(tasks)))
-    return Report(outcomes, interrupted)
+    return BatchReport(outcomes, interrupted)
 
 
 def watch(
@@ -141,7 +141,7 @@ def watch(
     interval: float = 1.0,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
-) -> Report:
+) -> BatchReport:
     """Enhance what is in the inputs and what comes, until `stop` or Ctrl-C; resumes as `run` does.
 
     A file is taken when its size and time have stayed the same for `interval` seconds, so that a
@@ -171,7 +171,7 @@ def watch(
             stop.wait(interval)
     except KeyboardInterrupt:
         pass
-    return Report(outcomes, interrupted=not stop.is_set())
+    return BatchReport(outcomes, interrupted=not stop.is_set())
 
 
 class _Work:
@@ -187,7 +187,7 @@ class _Work:
         return (
             self._options.resume
             and self._manifest is not None
-            and self._manifest.is_finished(task.target, fingerprint(task.source, self._signature))
+            and self._manifest.is_finished(task.target, mark_of(task.source, self._signature))
         )
 
     def __call__(self, task: Task) -> Outcome:
@@ -205,7 +205,7 @@ class _Work:
 
     def _do(self, task: Task) -> None:
         options, manifest = self._options, self._manifest
-        mark = fingerprint(task.source, self._signature)
+        mark = mark_of(task.source, self._signature)
         overwrite = options.overwrite or (
             options.resume and manifest is not None and manifest.is_own(task.target)
         )

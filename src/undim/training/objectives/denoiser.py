@@ -37,8 +37,8 @@ from undim.training.data.darkening import Darkening, darken, gaussian_blur
 from undim.training.data.pictures import find_pictures, photograph
 from undim.training.export import export_onnx, model_metadata
 from undim.training.nets.denoiser import DenoiserNet
+from undim.training.processes import check_one_processor, keep_freed_memory, use_bfloat16
 from undim.training.record import Record
-from undim.training.workers import check_one_processor, keep_freed_memory, use_bfloat16
 
 PATCH = 96  # side in pixels
 # steps between checkpoints; each chapter's randomness is drawn anew, so that a run can resume there

@@ -30,8 +30,8 @@ from undim.training.data.darkening import Darkening, darken, lamp_light
 from undim.training.data.pictures import find_pictures, photograph
 from undim.training.export import export_onnx, model_metadata
 from undim.training.nets import MODELS
+from undim.training.processes import check_one_processor
 from undim.training.record import Record
-from undim.training.workers import check_one_processor
 
 SIDE = 24  # of the scenes in pixels: the light of a scene, not its texture
 EPOCH = 100  # steps between two lines of the log

@@ -15,7 +15,7 @@ from undim.errors import DeviceError, TrainingError
 from undim.training.data.pictures import Batch
 
 
-class Workers:
+class Processes:
     """The processes that train together (one, unless started by torchrun) and this one's device."""
 
     def __init__(self, device: str) -> None:
@@ -32,7 +32,7 @@ class Workers:
         )
         self.first = self.rank == 0
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> Processes:
         if self.size > 1:
             # What torch.optim imports at the first step takes the group of that moment as default
             # arguments: imported after it, they keep it and its threads past destroy_process_group,
