@@ -14,6 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test docs sanitize clean python
 
 demo: .venv/.stamp
+	@echo "demo: brightening $(PHOTO)"
 	@rm -rf demo && mkdir demo
 	@.venv/bin/undim enhance $(PHOTO) -o demo/night-coffee.jpg
 	@.venv/bin/undim compare $(PHOTO) -o demo/before-after.png
@@ -35,6 +36,7 @@ clean:
 	rm -rf .venv .venv-dev demo build dist
 
 .venv/.stamp: $(PACKAGE) | python
+	@echo "demo: installing undim and what it needs into .venv; this takes a minute or two"
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet .
 	@touch $@

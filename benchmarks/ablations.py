@@ -1,5 +1,4 @@
-"""What each part of the `undim` model is worth: one change at a time, the same short training, the
-same measuring.
+"""What each part of the `undim` model is worth: one change at a time, the same measuring.
 
     python benchmarks/darkened.py --data ../shared/data -o /tmp/darkened
     python benchmarks/ablations.py --data ../shared/data --pairs /tmp/darkened --pairs our485-256
@@ -42,9 +41,7 @@ Pairs = list[tuple[Image, Image]]
 
 
 class Numbers(UndimNet):
-    """UndimNet with one number for all eight steps of the curve, or 24: one for each step and
-    channel.
-    """
+    """UndimNet with one number for all eight steps, or 24: one for each step and channel."""
 
     def forward(self, image: Tensor) -> Tensor:
         numbers = torch.tanh(self.layers(self.profile(image)))
@@ -57,9 +54,7 @@ class Numbers(UndimNet):
 
 
 class Local(nn.Module):
-    """DCE-Net with another number of maps, analytic inputs, attention, more layers, or one answer
-    per picture.
-    """
+    """DCE-Net with other maps, analytic inputs, attention, more layers, or one answer a picture."""
 
     def __init__(
         self,
@@ -101,9 +96,7 @@ class Local(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Squeeze and excitation (Hu et al., CVPR 2018): channels weighted by what the whole picture
-    holds.
-    """
+    """Squeeze and excitation (Hu et al., CVPR 2018): channels weighted by the whole picture."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,12 +1,11 @@
-"""Write the validation set of the undim model: 128 dark captures of clean photographs, and the
-photographs.
+"""Write the validation set: 128 dark captures of clean photographs, and the photographs.
 
     python benchmarks/darkened.py --data ../shared/data -o /tmp/darkened
     undim evaluate --data /tmp/darkened
 
 Each of the CC0 and Kodak photographs and five of scikit-image's is darkened twice, by 2 to 3.5 and
 by 3.5 to 5 stops (or once for every `--stops LOW HIGH`), at a long side of 384 px
-(`undim.training.data.darkening`, docs/experiments.md).
+(`undim.training.data.darkening`, docs/lab/validation.md).
 Seeded: the set is the same everywhere.
 """
 

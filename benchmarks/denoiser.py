@@ -35,7 +35,8 @@ def main() -> None:
     given = arguments.parse_args()
     enhancer = Enhancer()
     print(
-        "| megapixels | off | auto | learned | learned adds, per megapixel | learned : filter, added | memory |"
+        "| megapixels | off | auto | learned | learned adds, per megapixel "
+        "| learned : filter, added | memory |"
     )
     print("|---|---|---|---|---|---|---|")
     for megapixels in given.megapixels:

@@ -1,5 +1,6 @@
-"""The photo path against its promises. Run: python benchmarks/enhance.py [--megapixels 12]
-[--memory 100]
+"""The photo path against its promises.
+
+Run: python benchmarks/enhance.py [--megapixels 12] [--memory 100]
 
 - an array: thumbnail, network and curve, against the same DCE-Net run eagerly in fp32 at full
   resolution in PyTorch, which is what the published code does; here in strips of at most 2
@@ -41,9 +42,7 @@ METADATA = {
 
 
 def against_eager(folder: Path, megapixels: float, rounds: int) -> dict[str, float]:
-    """Seconds of undim's way with DCE-Net, and of the published way with the same net: all pixels
-    through it.
-    """
+    """Seconds of undim's way with DCE-Net, and of the published way: all pixels through the net."""
     net = DCENet().eval()
     export_onnx(net, folder / "net.onnx", METADATA)
     enhancer = Enhancer(folder / "net.onnx")
@@ -82,7 +81,8 @@ def main() -> None:
             print(f"  {name:<10} {1000 * value:7.1f} ms")
         seconds = against_eager(Path(folder), given.megapixels, given.rounds)
         print(
-            f"  with DCE-Net {1000 * seconds['undim']:.1f} ms; the same net eagerly at full resolution"
+            f"  with DCE-Net {1000 * seconds['undim']:.1f} ms; the same net eagerly at full "
+            "resolution"
         )
         print(
             f"  {seconds['eager']:.1f} s, {seconds['eager'] / seconds['undim']:.0f} times as long\n"
@@ -91,20 +91,24 @@ def main() -> None:
         photo = write_photo(Path(folder) / "photo.jpg", given.megapixels)
         seconds = process_and_pillow(photo, rounds=9)
         print(
-            f"JPEG of {given.megapixels:g} megapixels and {photo.stat().st_size / 1e6:.1f} MB, file to file"
+            f"JPEG of {given.megapixels:g} megapixels and {photo.stat().st_size / 1e6:.1f} MB, "
+            "file to file"
         )
         undim, pillow, script = (
             seconds[name] for name in ("undim_process", "pillow", "pillow_process")
         )
         written = seconds["undim_written"]
         print(
-            f"  the whole process of undim enhance {undim:.2f} s, its file written after {written:.2f} s"
+            f"  the whole process of undim enhance {undim:.2f} s, its file written after "
+            f"{written:.2f} s"
         )
         print(
-            f"  Pillow alone, in a warm process {pillow:.2f} s, ratio until written {written / pillow:.2f}"
+            f"  Pillow alone, in a warm process {pillow:.2f} s, ratio until written "
+            f"{written / pillow:.2f}"
         )
         print(
-            f"  Pillow decoding and encoding, a process of its own {script:.2f} s, ratio {undim / script:.2f}\n"
+            f"  Pillow decoding and encoding, a process of its own {script:.2f} s, ratio "
+            f"{undim / script:.2f}\n"
         )
 
         photo = write_photo(Path(folder) / "large.jpg", given.memory)

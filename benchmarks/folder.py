@@ -1,5 +1,4 @@
-"""A folder of photographs: the throughput of jobs side by side against one at a time, timed in
-turn.
+"""A folder of photographs: jobs side by side against one at a time, timed in turn.
 
 Run: python benchmarks/folder.py [--photos 200] [--megapixels 2] [--jobs CORES+1] [--rounds 3]
 """

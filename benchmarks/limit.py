@@ -1,5 +1,4 @@
-"""How much of LOL's exposure the light of a dark picture tells at all: the default net taught by
-LOL's own references.
+"""How much of LOL's exposure dark pictures tell: the default net taught by LOL's references.
 
     python benchmarks/limit.py --lol ../shared/data/lol-v1
 
@@ -106,7 +105,8 @@ def main() -> None:
         print(f"{name}: {scores[:, 0].mean():.2f} dB / {scores[:, 1].mean():.3f}")
     error = last[:, 0].std(ddof=1) / len(last) ** 0.5
     print(
-        f"eval15, trained on our485: {last[:, 0].mean():.2f} +- {error:.2f} dB / {last[:, 1].mean():.3f}"
+        f"eval15, trained on our485: {last[:, 0].mean():.2f} +- {error:.2f} dB / "
+        f"{last[:, 1].mean():.3f}"
     )
 
 

@@ -1,5 +1,6 @@
-"""What the size of the thumbnail costs and gives. Run: python benchmarks/maps.py --model M.onnx
---data lol-v1/eval15
+"""What the size of the thumbnail costs and gives.
+
+Run: python benchmarks/maps.py --model M.onnx --data lol-v1/eval15
 
 For each long side: PSNR and SSIM over paired pictures, without denoising, and the time of the
 network and of the curve on 12 megapixels, best of several rounds in turn.

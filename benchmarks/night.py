@@ -1,5 +1,4 @@
-"""What a model does to night photographs: clipping, brightness and colour as a table, and sheets to
-look at.
+"""What a model does to night photographs: clipping, brightness and colour, and sheets.
 
     python benchmarks/night.py --data ../shared/data/cc0/night [--model undim] [--model M.onnx] [-o
     DIR]
@@ -80,7 +79,8 @@ def main() -> None:
         arguments.output.mkdir(parents=True, exist_ok=True)
     sheets = []
     print(
-        "| picture | model | mean | at 255 | 250 and above | colour shift |\n|---|---|---|---|---|---|"
+        "| picture | model | mean | at 255 | 250 and above | colour shift |\n"
+        "|---|---|---|---|---|---|"
     )
     for file in find_pictures(arguments.data):
         original = decode(file).pixels

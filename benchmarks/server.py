@@ -1,5 +1,6 @@
-"""The server under load, on loopback: throughput against the same work in-process, overload, and
-memory.
+"""The server under load, on loopback: throughput, overload and memory.
+
+Throughput is against the same work in-process.
 
     python benchmarks/server.py [--rounds 9] [--seconds 2] [--requests 10000]
 
@@ -53,9 +54,12 @@ end
 function done(summary, latency)
   local parts = {{}}
   for _, thread in ipairs(threads) do table.insert(parts, thread:get("statuses")) end
-  local errors = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
-  io.write(string.format('RESULT {{"statuses": {{%s"0": 0}}, "seconds": %f, "p50": %f, "p99": %f, "errors": %d}}',
-    table.concat(parts), summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, errors))
+  local e = summary.errors
+  local errors = e.connect + e.read + e.write + e.timeout
+  local seconds, p50, p99 = summary.duration / 1e6, latency:percentile(50), latency:percentile(99)
+  local form = 'RESULT {{"statuses": {{%s"0": 0}}, "seconds": %f, ' ..
+    '"p50": %f, "p99": %f, "errors": %d}}'
+  io.write(string.format(form, table.concat(parts), seconds, p50 / 1e3, p99 / 1e3, errors))
 end
 """
 
@@ -155,7 +159,8 @@ def main() -> None:
     enhancer, workers = Enhancer(), thread_count(None)
     body = photograph(1200, 1667)
     print(
-        f"2-MP JPEG of {len(body) / 1e6:.2f} MB, {workers} cores, load {os.getloadavg()[0]:.1f} at the beginning"
+        f"2-MP JPEG of {len(body) / 1e6:.2f} MB, {workers} cores, load {os.getloadavg()[0]:.1f} "
+        "at the beginning"
     )
     with serving(options.port) as process:
         load(options.port, body, clients=workers, seconds=1)
@@ -181,13 +186,14 @@ def main() -> None:
                 status for row in rows for status in Counter(row[4]["statuses"]).elements()
             )
             print(
-                f"{clients:7}  {rate:8.1f}  {own_rate:12.1f}  {ratio:5.2f}  {cost:6.1f}  {own_cost:10.1f}  "
-                f"{served['p50']:6.0f}  {served['p99']:6.0f}  {dict(seen)}"
+                f"{clients:7}  {rate:8.1f}  {own_rate:12.1f}  {ratio:5.2f}  {cost:6.1f}  "
+                f"{own_cost:10.1f}  {served['p50']:6.0f}  {served['p99']:6.0f}  {dict(seen)}"
             )
 
         over = load(options.port, body, clients=64, seconds=options.seconds)
         print(
-            f"64 clients on {workers + 16} places: {over['statuses']}, socket errors {over['errors']}"
+            f"64 clients on {workers + 16} places: {over['statuses']}, socket errors "
+            f"{over['errors']}"
         )
 
         small, done, memory = photograph(120, 160), 0, []

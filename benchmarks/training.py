@@ -1,5 +1,6 @@
-"""Images per second of the training loop against a plain PyTorch loop: python
-benchmarks/training.py [--threads 1]
+"""Images per second of the training loop against a plain PyTorch loop.
+
+Run: python benchmarks/training.py [--threads 1]
 
 Each variant lives in a process of its own (what glibc does with freed memory is a property of the
 process) and trains the same net from the same weights on the same pictures by the recipe
@@ -33,7 +34,7 @@ from undim.training.data.pictures import ImageCache, batches
 from undim.training.loop import objective, update
 from undim.training.losses import loss_terms
 from undim.training.nets import MODELS, initialise
-from undim.training.workers import Workers, keep_freed_memory
+from undim.training.processes import Processes, keep_freed_memory
 
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "zero-dce-lol.toml"
 TOLERANCE = 0.01  # of the loss after the last step: what rounding to bfloat16 may change
@@ -89,16 +90,16 @@ def plain(recipe: Recipe, cache: ImageCache) -> Step:
 def undim(recipe: Recipe, cache: ImageCache, *, compiled: bool = False) -> Step:
     """What `train` does in a step, reading and augmenting the pictures included."""
     keep_freed_memory()
-    workers = Workers("cpu")
+    processes = Processes("cpu")
     model = model_of(recipe).to(memory_format=torch.channels_last)
     optimizer = adam(model, recipe)
-    terms_of = objective(model, recipe, workers.device)
+    terms_of = objective(model, recipe, processes.device)
     if compiled:
         terms_of = torch.compile(terms_of)
 
     def step() -> float:
         batch = next(batches(cache, np.arange(recipe.batch), recipe, epoch=0))
-        terms, _, _ = update(batch, terms_of, model, optimizer, recipe, workers)
+        terms, _, _ = update(batch, terms_of, model, optimizer, recipe, processes)
         return float(terms.sum())
 
     return step
@@ -150,7 +151,8 @@ def main() -> None:
         pipe.send(False)
     print(f"{provenance()['machine']}; torch {torch.__version__}, {given.threads} threads")
     print(
-        f"{recipe.model}, batch {recipe.batch} at {recipe.image_size}, best of {given.rounds} steps in turn\n"
+        f"{recipe.model}, batch {recipe.batch} at {recipe.image_size}, best of {given.rounds} "
+        "steps in turn\n"
     )
     print("variant    images/s   ratio   processor s/step   ratio   first loss   last loss")
     first = names[0]
@@ -164,7 +166,8 @@ def main() -> None:
         change = abs(losses[name][-1] / losses[first][-1] - 1)
         if change > TOLERANCE:
             raise SystemExit(
-                f"the losses of {name} and {first} differ by {change:.2%}; at most {TOLERANCE:.0%} may"
+                f"the losses of {name} and {first} differ by {change:.2%}; at most "
+                f"{TOLERANCE:.0%} may"
             )
 
 

@@ -1,5 +1,4 @@
-"""Build the native kernel with the address and undefined-behaviour sanitizers and run its tests
-over it.
+"""Build the native kernel with the sanitizers of addresses and undefined behaviour, and test it.
 
 For GCC on Linux. Run: make sanitize. An error of either kind aborts with a report and a non-zero
 exit.
@@ -31,7 +30,8 @@ spec = importlib.util.spec_from_file_location("undim.pixels._native", path)
 sys.modules["undim.pixels._native"] = module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 print("kernel under test:", module.__file__, flush=True)
-sys.exit(pytest.main(["-p", "no:cacheprovider", "--capture=sys", "-k", "not memory_beside", *sys.argv[2:]]))
+options = ["-p", "no:cacheprovider", "--capture=sys", "-k", "not memory_beside"]
+sys.exit(pytest.main([*options, *sys.argv[2:]]))
 """
 
 

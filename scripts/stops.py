@@ -1,5 +1,6 @@
-"""How many stops a camera's dark pictures lie below clean photographs: `darkening.stops` for a
-recipe that knows it.
+"""How many stops a camera's dark pictures lie below clean photographs.
+
+That is `darkening.stops` for a recipe that knows the camera.
 
     D=../shared/data
     python scripts/stops.py --dark $D/lol-v1/our485-256/low --clean $D/cc0/bright $D/kodak24
@@ -44,7 +45,8 @@ def main() -> None:
     spread = max(float(dark.var() - clean.var()), 0) ** 0.5
     for name, light in (("clean", clean), ("dark", dark)):
         print(
-            f"{name}: {len(light)} pictures or crops, log2 of light {light.mean():.2f}, deviation {light.std():.2f}"
+            f"{name}: {len(light)} pictures or crops, log2 of light {light.mean():.2f}, "
+            f"deviation {light.std():.2f}"
         )
     print(f"{missing:.2f} stops on average, deviation {spread:.2f}: stops = ", end="")
     print([round(missing + side * 3**0.5 * spread, 1) for side in (-1, 1)])

@@ -1,5 +1,6 @@
-"""Goes through the Dockerfile's steps without Docker, as far as that can be done: its context, its
-installation into a fresh environment, its entry point, its health check.
+"""Go through the Dockerfile's steps without Docker, as far as that can be done.
+
+Its context, its installation into a fresh environment, its entry point, its health check.
 
     python scripts/try_dockerfile.py
 

@@ -1,5 +1,6 @@
-"""Write what the pages say about the package from the package itself: `make docs`. A test fails
-while they are stale.
+"""Write what the pages say about the package from the package itself: `make docs`.
+
+A test fails while they are stale.
 
 docs/cli.md           the help of every verb
 README.md             the table of models and that of rooms, each between two comments that name it
@@ -55,7 +56,8 @@ def models_table() -> str:
         )
         mark = " (default)" if name == DEFAULT else ""
         rows.append(
-            f"| `{name}`{mark} | {model.parameters:,} | {model.training_data} | {model.licence} | {score} |"
+            f"| `{name}`{mark} | {model.parameters:,} | {model.training_data} | {model.licence} "
+            f"| {score} |"
         )
     return "\n".join(rows)
 

@@ -1,6 +1,4 @@
-"""What the pages say is true: their Python runs, their commands exist, their tables are the
-package's own.
-"""
+"""What the pages say is true: Python runs, commands exist, links lead on, tables are fresh."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from undim.cli import main
 from undim.model.pretrained import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -81,10 +79,33 @@ def test_the_generated_pages_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
         assert f"| `{name}`" in (ROOT / "README.md").read_text("utf-8")
 
 
-def test_links_between_pages_lead_somewhere() -> None:
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+def anchors(page: Path) -> set[str]:
+    """The names under which GitHub reaches the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for name, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text("utf-8")):
+        target = page.parent / name if name else page
+        assert target.exists(), f"no page {name}"
+        assert not anchor or anchor in anchors(target), f"no heading #{anchor} in {target.name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_pages_name_files_that_exist(page: Path) -> None:
+    """What looks like a path to a source, a test or a script is one."""
+    kinds = r"`(?:python )?((?:src|tests|scripts|benchmarks|recipes|docs)/[\w/.-]+\.\w+)"
+    for path in re.findall(kinds, page.read_text("utf-8")):
+        assert (ROOT / path).exists(), f"no file {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_lab_entry_has_a_date(page: Path) -> None:
+    if page.parent.name == "lab" and page.name != "README.md":
+        for heading in re.findall(r"^## (.+)$", page.read_text("utf-8"), re.MULTILINE):
+            assert re.match(r"20\d\d-\d\d-\d\d ", heading), heading
 
 
 def test_the_bundled_photograph_is_what_its_script_makes(monkeypatch: pytest.MonkeyPatch) -> None:

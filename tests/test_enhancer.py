@@ -262,8 +262,9 @@ def test_the_module_function_knows_a_relative_path_by_where_it_leads(
 def test_convention_a_halo_of_7_px_reproduces_the_untiled_maps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A net as deep as DCE-Net, in tiles with a halo of 7 px: the maps of the whole. 6 px are not
-    enough.
+    """A net as deep as DCE-Net, in tiles with a halo of 7 px: the maps of the whole.
+
+    6 px are not enough.
     """
     model = write_model(tmp_path / "m.onnx", depth=7, metadata=METADATA | {"model": "DCENet"})
     full = Enhancer(model, maps="full")

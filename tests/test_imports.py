@@ -52,9 +52,7 @@ def room(module: str) -> str:
 
 
 def read(folder: Path) -> dict[str, set[str]]:
-    """Module -> the modules of undim it imports, for every file of a package folder that stands for
-    undim.
-    """
+    """Module -> the modules of undim that it imports, for every file of a folder like undim's."""
     files = {
         ".".join(("undim", *path.relative_to(folder).with_suffix("").parts)).removesuffix(
             ".__init__"

@@ -1,6 +1,4 @@
-"""The wheel, built from the sdist and run in an environment where nothing of the checkout can be
-seen.
-"""
+"""The wheel, built from the sdist and run where nothing of the checkout can be seen."""
 
 from __future__ import annotations
 
@@ -50,8 +48,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def smoke(sdist: Path, folder: Path, **environment: str) -> tuple[str, str]:
-    """Build a wheel, install it into an empty environment and run it there: its name, and what did
-    the work.
+    """Build a wheel, install it alone and run it: its name, and what did the work.
 
     Building from the sdist shows that it is whole, and writes nothing into the checkout.
     """

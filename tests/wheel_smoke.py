@@ -1,5 +1,6 @@
-"""What an installed undim must be able to do, with nothing but NumPy beside it: run it with that
-Python.
+"""What an installed undim must be able to do: run it with that Python.
+
+It needs nothing but NumPy beside it.
 
 Prints nothing but "native" or "numpy", whichever does the work.
 """

@@ -1,10 +1,14 @@
 """undim takes the dimness out of photographs and video.
 
-    import undim
-    undim.enhance("night.jpg")                      # -> Path of night.undim.jpg
-    bright = undim.enhance(array, strength=0.8)     # the type that goes in comes out
-    # keep one for many pictures; threads may share it
-    enhancer = undim.Enhancer(); enhancer(frame)
+    >>> import undim
+    >>> undim.enhance("night.jpg").name  # a new file beside it
+    'night.undim.jpg'
+    >>> array = undim.images.decode("night.jpg").pixels
+    >>> undim.enhance(array, strength=0.8).dtype  # the type that goes in comes out
+    dtype('uint8')
+    >>> enhancer = undim.Enhancer()  # keep one for many pictures; threads may share it
+    >>> enhancer(array).shape == array.shape
+    True
 
 Names are resolved on first use, so that `import undim` itself loads neither NumPy nor ONNX Runtime.
 """

@@ -1,5 +1,6 @@
-"""The whole path against numbers computed elsewhere: LOL's eval15, image by image, within 0.01 dB
-and 0.002 SSIM.
+"""The whole path against numbers computed elsewhere: eval15, image by image.
+
+Within 0.01 dB and 0.002 SSIM.
 
 Needs the data set and the calibration files beside the checkout; the authors' weights also need the
 training wing.
@@ -92,7 +93,8 @@ def test_the_published_zero_dce_is_reproduced(
     data = str(shared / "data" / "lol-v1" / "eval15")
     run = CliRunner().invoke(
         main,
-        f"evaluate --data {data} --model {model} --maps full --denoise off --baseline none --csv {scores}",
+        f"evaluate --data {data} --model {model} --maps full --denoise off --baseline none --csv "
+        f"{scores}",
         catch_exceptions=False,
     )
     assert run.exit_code == 0, run.output

@@ -13,7 +13,7 @@ from PIL import Image
 
 from undim.evaluation.baselines import BASELINES
 from undim.evaluation.figures import scores_figure, tones_figure
-from undim.evaluation.report import SHOWN, Report
+from undim.evaluation.report import SHOWN, HtmlReport
 from undim.evaluation.scores import Evaluation, evaluate
 from undim.measure.pairs import find_items
 
@@ -53,7 +53,7 @@ def pictures(folder: Path, names: list[str]) -> Path:
 
 
 def page_of(folder: Path, against: str | None = "input") -> str:
-    report = Report()
+    report = HtmlReport()
     evaluation = evaluate(find_items(folder), SOME, observers=[report.watch])
     return report.html(
         evaluation, title="a < b", facts={"machine": "fast & small"}, against=against

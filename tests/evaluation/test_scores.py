@@ -156,8 +156,9 @@ def test_paired_bootstrap_is_seeded_and_near_the_normal_interval() -> None:
 
 
 def test_pairing_removes_what_the_images_have_in_common() -> None:
-    """Images spread over 20 dB, one method always 0.5 dB above the other: the interval is that one
-    number.
+    """Where one method is always 0.5 dB above the other, the interval is that one number.
+
+    The images are spread over 20 dB.
     """
     scores = np.linspace(5, 25, 15)
     values = np.stack([scores + 0.5, scores], axis=1)[..., None]
@@ -185,6 +186,8 @@ def test_a_wrong_name_gets_the_right_ones(paired: Path) -> None:
 def test_the_table_gives_means_errors_and_gains(paired: Path) -> None:
     evaluation = evaluate(find_items(paired), SOME)
     head, *rows = evaluation.table(against="input").splitlines()
+    assert len(evaluation.legend().splitlines()) == len(evaluation.metrics)
+    assert all(line.split("  ")[0] in head for line in evaluation.legend().splitlines())
     assert head.split()[:3] == ["method", "PSNR", "SSIM"]
     assert rows[0].startswith("input")
     gain = evaluation.gain("gamma", "input", "psnr")

@@ -1,6 +1,4 @@
-"""Many photographs: nothing lost, nothing overwritten, one failure alone, and a run that can be cut
-off.
-"""
+"""Many photographs: nothing lost or overwritten, one failure alone, runs that can be cut off."""
 
 from __future__ import annotations
 
@@ -46,7 +44,7 @@ def targets(tasks: list[Task], folder: Path) -> dict[str, str]:
     return {task.source.name: task.target.relative_to(folder).as_posix() for task in tasks}
 
 
-def counts(report: folders.Report) -> dict[str, int]:
+def counts(report: folders.BatchReport) -> dict[str, int]:
     return {k: v for k, v in json.loads(report.to_json()).items() if isinstance(v, int) and v}
 
 

@@ -1,5 +1,6 @@
-"""A batch that is killed with SIGKILL again and again: `python killing.py FOLDER KILLS SEED` prints
-what it saw.
+"""A batch that is killed with SIGKILL again and again.
+
+`python killing.py FOLDER KILLS SEED` prints what it saw.
 
 One process forks a batch, kills it at a random moment, looks at every file under its final name,
 and goes on where the killed batch was cut off, until all is done; then it begins anew.
@@ -41,7 +42,7 @@ def make_photos(folder: Path) -> dict[str, bytes]:
     return expected
 
 
-def batch(source: Path, target: Path) -> folders.Report:
+def batch(source: Path, target: Path) -> folders.BatchReport:
     return folders.run(
         [source], target, invert, folders.Options(resume=True), recursive=True, jobs=2
     )

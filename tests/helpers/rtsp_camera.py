@@ -1,5 +1,6 @@
-"""A camera that speaks RTSP (RFC 2326) to one viewer, RTP interleaved in its connection; ffmpeg
-makes the packets.
+"""A camera that speaks RTSP (RFC 2326) to one viewer; ffmpeg makes the packets.
+
+RTP is interleaved in its connection.
 """
 
 from __future__ import annotations

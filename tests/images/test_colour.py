@@ -1,4 +1,4 @@
-"""Colour profiles: enhanced in sRGB's tones, stored in their own, exact on the way there and back."""
+"""Colour profiles: enhanced in sRGB's tones, stored in their own, exact there and back."""
 
 from __future__ import annotations
 
@@ -59,10 +59,8 @@ def tagged(samples: np.ndarray, profile: bytes, format: str = "png") -> images.P
 
 def by_lcms(samples: np.ndarray, profile: bytes) -> np.ndarray:
     """sRGB values according to LittleCMS, an independent reference."""
-    image = ImageCms.profileToProfile(
-        Image.fromarray(samples), ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"),
-        outputMode="RGB",
-    )  # fmt: skip
+    own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    image = ImageCms.profileToProfile(Image.fromarray(samples), own, srgb, outputMode="RGB")
     return np.asarray(image)
 
 

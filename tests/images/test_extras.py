@@ -22,9 +22,7 @@ CR3_HEADER = b"\0\0\0\x18ftypcrx " + bytes(100)
 
 
 def dng(orientation: int = 1) -> bytes:
-    """A raw file as a camera with an RGGB sensor writes it: a scene that gets brighter from left to
-    right.
-    """
+    """A raw file of a camera with an RGGB sensor: a scene that gets brighter from left to right."""
     tifffile = pytest.importorskip("tifffile")
     scene = np.tile(np.linspace(200, 12_000, 96), (64, 1)).astype(np.uint16)
     unit = (10_000, 10_000)

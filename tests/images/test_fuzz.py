@@ -1,6 +1,4 @@
-"""Hostile bytes: whatever they are, a picture comes out, or an InputError (or the name of an absent
-extra).
-"""
+"""Hostile bytes: a picture comes out, or an InputError, or the name of an absent extra."""
 
 from __future__ import annotations
 

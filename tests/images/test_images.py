@@ -1,4 +1,4 @@
-"""The edge to files: what comes back is what went in, in every format, depth and kind of picture."""
+"""The edge to files: what comes back is what went in, in every format, depth and kind."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ FORMATS = ["jpeg", "png", "webp", "tiff", "avif", "bmp"]
 
 
 def ramp(channels: int, dtype: type = np.uint8, shape: tuple[int, int] = (H, W)) -> np.ndarray:
-    """A smooth picture whose 16-bit values use their low bytes and, at the dark end, look like
-    8-bit ones.
-    """
+    """A smooth 16-bit picture that uses the low bytes and whose dark end looks like 8 bits."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]] / max(shape)
     planes = np.stack([(x + k * y) / (1 + k) for k in range(channels)], axis=-1)
     unit = planes / planes.max() if planes.max() > 0 else planes
@@ -380,7 +378,10 @@ def test_of_two_writers_of_one_name_one_wins(tmp_path: Path) -> None:
 
 
 def test_importing_the_edge_loads_no_vips_and_no_codecs_that_are_not_needed() -> None:
-    code = "import sys, undim.images; print(*{'pyvips', 'pillow_heif', 'rawpy', 'onnxruntime'} & set(sys.modules))"
+    code = (
+        "import sys, undim.images; print(*{'pyvips', 'pillow_heif', 'rawpy', 'onnxruntime'} & "
+        "set(sys.modules))"
+    )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -1,6 +1,4 @@
-"""Fetching LOL, from a server on this machine that breaks off, lies, or serves an archive with bad
-intentions.
-"""
+"""Fetching LOL from a server that breaks off, lies, or serves an archive with bad intentions."""
 
 from __future__ import annotations
 
@@ -69,9 +67,7 @@ Answer = Callable[[BaseHTTPRequestHandler, int], None]
 
 
 class Server:
-    """Serves `content` at every path; `breaks` lists after how many bytes each further transfer is
-    cut off.
-    """
+    """Serves `content` at every path; `breaks`: after how many bytes each transfer is cut off."""
 
     def __init__(self) -> None:
         self.content = b""

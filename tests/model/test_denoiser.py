@@ -1,4 +1,4 @@
-"""The learned denoiser corrects the filtered picture, of any kind and size, and does little else."""
+"""The learned denoiser corrects the filtered picture, whatever its size, and does little else."""
 
 from __future__ import annotations
 

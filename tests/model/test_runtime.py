@@ -50,9 +50,7 @@ def test_a_model_without_levels_says_so(tmp_path: Path) -> None:
 
 
 def test_the_thumbnail_is_height_by_width_by_rgb(tmp_path: Path) -> None:
-    """Maps answer to the place that is bright: the network sees rows as rows and columns as
-    columns.
-    """
+    """Maps answer to the bright place: the network sees rows as rows and columns as columns."""
     estimator = CurveEstimator(write_model(tmp_path / "m.onnx", channels=1))
     dark = np.zeros((20, 30, 3), np.float32)
     spot = dark.copy()

@@ -1,4 +1,4 @@
-"""The authors' weights: read without trust, turned to the paper's sign, marked with their licence."""
+"""The authors' weights: read without trust, in the paper's sign, marked with their licence."""
 
 from __future__ import annotations
 
@@ -183,8 +183,9 @@ def test_weights_that_are_not_finite_leave_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "expected"), [("zero-dce", 14.86), ("zero-dcepp", 15.3)])
 def test_the_real_weights(name: str, expected: float, shared: Path) -> None:
-    """On one picture of eval15 at half size they come near what they give on all; test_calibration
-    is exact.
+    """On one picture of eval15 at half size they come near what they give on all.
+
+    test_calibration is exact.
     """
     model, _ = import_released(shared / "calibration" / f"{name}-epoch99.pth")
     low, high = (

@@ -1,6 +1,4 @@
-"""Pairs for the denoiser are noisy and clean alike under one curve, and the net learns to go from
-one to the other.
-"""
+"""Pairs for the denoiser are alike but for noise, and the net learns the way between them."""
 
 from __future__ import annotations
 
@@ -238,9 +236,7 @@ def test_the_shipped_files_hold_the_same_net() -> None:
 
 @pytest.mark.parametrize("level", ["lift1", "lift2"])
 def test_the_smaller_levels_of_the_shipped_net_see_and_have_a_say(level: str) -> None:
-    """What comes up from a level is held at its means over the picture: a level may say something
-    and see nothing.
-    """
+    """Each level has a say: it is missed when what comes up from it is held at its mean."""
     both, net = noisy_pair(), shipped_net()
     with torch.no_grad():
         whole = net(both)

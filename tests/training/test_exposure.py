@@ -153,8 +153,9 @@ def test_the_restraint_leaves_dark_pictures_alone_and_spares_lit_places() -> Non
 
 
 def test_the_restraint_draws_no_rim_of_light_into_a_sky_beside_a_tower() -> None:
-    """640 px whose thumbnail has 64 places: the sky may get lighter towards the tower, but not
-    within a few pixels.
+    """The sky may get lighter towards the tower, but not within a few pixels.
+
+    640 px, whose thumbnail has 64 places.
     """
     scene = torch.full((1, 1, 640, 640), 0.7)
     scene[..., 200:, 205:400] = 0.05

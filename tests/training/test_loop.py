@@ -1,5 +1,6 @@
-"""The training loop: what a run leaves behind, how it survives a kill, several processes and a loss
-that explodes.
+"""The training loop: what a run leaves behind, and how it survives what goes wrong.
+
+A kill, several processes, a loss that explodes.
 """
 
 from __future__ import annotations
@@ -254,8 +255,9 @@ def test_a_run_is_never_overwritten_nor_resumed_as_another(
 
 
 def test_two_processes_do_what_one_does(file: Path, data: Path, tmp_path: Path) -> None:
-    """9 pictures: the last batch has one, so that the second process has none. Rounding differs, by
-    sums' order.
+    """The last batch of 9 pictures has one, so that the second process has none.
+
+    Rounding differs, by sums' order.
     """
     file.write_text(RECIPE.replace("epochs = 3", 'epochs = 2\nprecision = "float32"'))
     with pytest.MonkeyPatch.context() as patch:
@@ -287,24 +289,22 @@ def test_two_processes_do_what_one_does(file: Path, data: Path, tmp_path: Path) 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of threads are read from /proc")
 def test_the_processes_threads_end_with_the_training(tmp_path: Path) -> None:
-    """Threads of a group that outlives it may meet an interpreter that is being taken down, which
-    aborts.
-    """
+    """Threads of a group that outlives it may meet an interpreter that is taken down, and abort."""
     script = tmp_path / "step.py"
     script.write_text(
         "import contextlib, os, torch\n"
-        "from undim.training.workers import Workers\n"
+        "from undim.training.processes import Processes\n"
         "def threads():\n"
         "    for task in os.listdir('/proc/self/task'):\n"
         "        with contextlib.suppress(OSError):  # it may have ended since\n"
         "            yield open(f'/proc/self/task/{task}/comm').read()\n"
         "def of_gloo(): return [name for name in threads() if 'gloo' in name]\n"
-        "with Workers('cpu') as workers:\n"
+        "with Processes('cpu') as processes:\n"
         "    model = torch.nn.Linear(2, 2)\n"
         "    optimizer = torch.optim.Adam(model.parameters())\n"
         "    model(torch.ones(1, 2)).sum().backward()\n"
         "    gradients = [parameter.grad for parameter in model.parameters()]\n"
-        "    workers.average(torch.zeros(1), 1, gradients)\n"
+        "    processes.average(torch.zeros(1), 1, gradients)\n"
         "    optimizer.step()\n"
         "    assert of_gloo()\n"
         "assert not of_gloo(), of_gloo()\n"

@@ -1,6 +1,4 @@
-"""The losses: against numbers computed by other frameworks, then by what each form promises or
-fails to.
-"""
+"""The losses against other frameworks' numbers, then by what each form promises or fails to do."""
 
 from __future__ import annotations
 
@@ -42,9 +40,7 @@ def picture(*shape: int, seed: int = 0) -> torch.Tensor:
 def golden(
     shared: Path, source: str, seed: int
 ) -> tuple[dict[str, float | list[float]], dict[str, torch.Tensor]]:
-    """An entry of an oracle file, and the tensors it was computed from (its maps are in the
-    released sign).
-    """
+    """An entry of an oracle file, and its tensors (the maps in the released sign)."""
     entries = json.loads((shared / "golden" / f"{source}_losses.json").read_text())
     entry = next(e for e in entries if e["seed"] == seed)
     b, h, w = entry["shape_bhw"]
@@ -86,9 +82,7 @@ def test_golden_curve(shared: Path, seed: int) -> None:
 def test_convention_keras_shares_exposure_and_colour_with_the_released_code(
     shared: Path, seed: int
 ) -> None:
-    """The colour term is a difference of nearly equal means, which TensorFlow took in float32: 1e-3
-    there.
-    """
+    """Close to TensorFlow's float32: 1e-3 for colour, a difference of nearly equal means."""
     entry, tensors = golden(shared, "keras", seed)
     assert value("exposure_released", tensors) == pytest.approx(entry["exposure_0.6"], rel=1e-4)
     assert value("color_constancy_released", tensors) == pytest.approx(
@@ -236,8 +230,9 @@ def test_exposure_is_the_distance_to_its_target(name: str, target: float, distan
 
 
 def test_convention_uniform_brightening_is_free_in_the_paper_alone() -> None:
-    """The released form pads with zeros and so punishes it at the border; the Keras form punishes
-    it everywhere.
+    """The released form punishes uniform brightening at the border, the Keras form everywhere.
+
+    The released form pads with zeros.
     """
     low = picture(1, 3, 64, 64) * 0.5
     tensors = {"low": low, "enhanced": low + 0.2}

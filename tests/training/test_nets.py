@@ -147,9 +147,7 @@ def test_a_net_that_is_not_finite_is_not_exported(name: str, tmp_path: Path) -> 
 
 
 def test_bfloat16_is_close(name: str) -> None:
-    """Autocast keeps maps within 0.02 of float32: less than one step of 8 bits of the output in
-    each iteration.
-    """
+    """Autocast keeps maps within 0.02 of float32: below one step of 8 bits an iteration."""
     model, low = make(name), picture(2, 3, 40, 40)
     with torch.no_grad():
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -1,6 +1,4 @@
-"""The default model on real photographs: well-lit ones are left nearly alone, dark ones are clearly
-brightened.
-"""
+"""On real photographs the default leaves well-lit ones nearly alone and brightens dark ones."""
 
 from __future__ import annotations
 

@@ -37,9 +37,7 @@ VERBS = {  # verb -> module of undim.cli : function
 
 
 class Verbs(click.Group):
-    """A group that imports a verb when it is asked for, and prints undim's errors and warnings as
-    one line each.
-    """
+    """A group that imports a verb when it is named, and says errors and warnings in a line each."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)

@@ -1,6 +1,4 @@
-"""`undim models`, `undim bench` and `undim doctor`: what is here, how fast it is, and whether it
-works.
-"""
+"""`undim models`, `bench` and `doctor`: what is here, how fast it is, and whether it works."""
 
 from __future__ import annotations
 

@@ -85,8 +85,7 @@ def data() -> None:
     help="Take this archive instead of downloading one.",
 )
 def lol(dest: Path, archive: Path | None) -> None:
-    """Fetch LOL v1: 485 pairs of dark and normal pictures to learn from (our485), 15 to measure on
-    (eval15).
+    """Fetch LOL v1: 485 pairs to learn from (our485), 15 to measure on (eval15).
 
     347 MB are downloaded; an interrupted download is resumed by the same command. No licence is
     stated for these pictures: they serve research, and so do models that learned from them.

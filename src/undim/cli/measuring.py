@@ -1,6 +1,4 @@
-"""`undim evaluate`, `undim compare` and `undim plot`: what a model is worth, in numbers and to the
-eye.
-"""
+"""`undim evaluate`, `compare` and `plot`: what a model is worth, in numbers and to the eye."""
 
 from __future__ import annotations
 
@@ -78,7 +76,7 @@ def evaluate(
     from undim.errors import InputError
     from undim.evaluation.baselines import BASELINES
     from undim.evaluation.methods import baseline_methods, model_methods
-    from undim.evaluation.report import Facts, Report
+    from undim.evaluation.report import Facts, HtmlReport
     from undim.evaluation.scores import Method
     from undim.evaluation.scores import evaluate as measure
     from undim.images import write_atomically
@@ -120,11 +118,12 @@ def evaluate(
         "data": {"folder": str(data), "files": str(len(files)), "sha256": fingerprint(files)},
         **{f"model {name}": method.facts() for name, method in learned.items()},
     }
-    report = Report()
+    report = HtmlReport()
     evaluation = measure(
         items, methods, wrapped=wrapped, observers=[report.watch] if html_file else []
     )
     click.echo(evaluation.table(against))
+    click.echo("\n" + evaluation.legend(), err=True)
     if csv_file:
         write_atomically(csv_file, evaluation.csv().encode(), overwrite=True)
     if json_file:

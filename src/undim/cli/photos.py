@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from undim.enhancer import Denoise, Enhancer
-    from undim.folders import Enhance, Options, Outcome, Report
+    from undim.folders import BatchReport, Enhance, Options, Outcome
     from undim.pixels.samples import Image
 
 PIPE = Path("-")
@@ -213,7 +213,7 @@ def _load(model: str, device: str, maps: int | Literal["full"] | None) -> Enhanc
     return enhancer
 
 
-def _counts(report: Report) -> str:
+def _counts(report: BatchReport) -> str:
     counts = {status: len(report.of(status)) for status in ("done", "planned", "skipped", "failed")}
     words = [f"{count} {status}" for status, count in counts.items() if count] or [
         "no photographs found"
@@ -222,9 +222,7 @@ def _counts(report: Report) -> str:
 
 
 class _Teller:
-    """Prints each new path on stdout as it comes; on a terminal, a bar with the time that is left
-    on stderr.
-    """
+    """Prints each new path on stdout as it comes; on a terminal, a bar on stderr."""
 
     def __init__(self, *, quiet: bool, endless: bool) -> None:
         self._quiet = quiet

@@ -114,8 +114,7 @@ def serve(
     "--model", "names", metavar="NAME|FILE", multiple=True, help="Default: what ships for any use."
 )
 def export_page(folder: Path, names: tuple[str, ...]) -> None:
-    """Write the page as a static site that needs no server: pictures never leave the visitor's
-    device.
+    """Write the page as a static site: no server, and pictures never leave the visitor's device.
 
     DIR must be new or empty. Any static web host can serve it (a file:// address cannot).
 

@@ -35,9 +35,7 @@ def unchanged(image: RGB) -> RGB:
 
 
 def autocontrast(image: RGB) -> RGB:
-    """Each channel stretched from its minimum and maximum to 0 and 255 (Pillow's
-    `ImageOps.autocontrast`).
-    """
+    """Stretch each channel from its range to 0 to 255, as Pillow's `autocontrast` does."""
     return np.asarray(ImageOps.autocontrast(Image.fromarray(image)))
 
 
@@ -54,9 +52,7 @@ def constant_curve(image: RGB) -> RGB:
 
 
 def null_model(image: RGB) -> RGB:
-    """A 5 x 5 self-guided filter (eps 4e-4) on the dark input, then the constant curve: no
-    learning.
-    """
+    """A 5 x 5 self-guided filter (eps 4e-4) on the dark input, then the constant curve."""
     return filter_and_apply(image, _constant(_CURVE))
 
 
@@ -78,8 +74,7 @@ def exposed_to_045(image: RGB) -> RGB:
 
 
 def clahe(image: RGB, *, tiles: int = 8, clip: float = 2.0) -> RGB:
-    """Contrast-limited adaptive histogram equalisation of max(R, G, B), the ratios of the channels
-    kept.
+    """Contrast-limited adaptive histogram equalisation of max(R, G, B); channels keep their ratios.
 
     The image is divided into `tiles` x `tiles`; the histogram of each is cut at `clip` times its
     average height, what was cut is spread evenly, and its cumulative sum is the tile's tone curve.
@@ -113,7 +108,7 @@ def clahe(image: RGB, *, tiles: int = 8, clip: float = 2.0) -> RGB:
 
 
 def shadow_lift(image: RGB) -> RGB:
-    """Dark places lifted by a smooth mask: the curve with a = 0.3 max(0, 1 - base / 0.5) at a place.
+    """Dark places lifted by a smooth mask: the curve with a = 0.3 max(0, 1 - base / 0.5).
 
     The base is the largest channel, smoothed by the guided filter (radius a fiftieth of the long
     side, eps 0.01), so that the mask ends where a dark place ends.
@@ -126,7 +121,7 @@ def shadow_lift(image: RGB) -> RGB:
 
 
 def own_fusion(image: RGB) -> RGB:
-    """Exposure fusion of the picture with itself, brightened by the curve with a = 0.15, 0.3 and 0.5."""
+    """Exposure fusion of the picture and three brighter curves of it: a = 0.15, 0.3 and 0.5."""
     exposures = [to_unit(apply_curves(image, _constant(a))) for a in _EXPOSURES]
     enhanced: RGB = np.rint(fuse(exposures) * 255).astype(np.uint8)
     return enhanced

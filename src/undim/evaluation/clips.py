@@ -1,5 +1,4 @@
-"""A dark clip and, where there is one, its bright reference: scores per frame, and how much the
-brightness flickers.
+"""Scores of a clip, frame by frame, and how much its brightness flickers.
 
     flicker = std over t of m(t) - m(t - 1),    m(t) the mean of frame t in levels of 255
 
@@ -109,8 +108,7 @@ class ClipEvaluation:
 def evaluate_clip(
     dark: Path, reference: Path | None, methods: Mapping[str, FrameMethod]
 ) -> ClipEvaluation:
-    """Score each frame of each method's result, rounded to 8 bits, against the same frame of the
-    reference.
+    """Score each frame of each method's result, rounded to 8 bits, against the reference's.
 
     Raises InputError where the two clips differ in size or in their number of frames.
     """
@@ -120,7 +118,8 @@ def evaluate_clip(
         target = None if truth is None else eight_bits(rgb16(truth))
         if target is not None and target.shape != pixels.shape:
             raise InputError(
-                f"{dark} has frames of {pixels.shape[:2]}, {reference} of {target.shape[:2]} (height, width)"
+                f"{dark} has frames of {pixels.shape[:2]}, {reference} of {target.shape[:2]} "
+                "(height, width)"
             )
         for name, method in methods.items():
             result = eight_bits(method(pixels, seconds))
@@ -136,8 +135,9 @@ def evaluate_clip(
 
 
 def flicker(brightness: ArrayLike) -> float:
-    """The standard deviation over time of the change from frame to frame; 0 for fewer than two
-    frames.
+    """The standard deviation over time of the change from frame to frame.
+
+    0 for fewer than two frames.
     """
     changes = np.diff(np.asarray(brightness, dtype=float))
     return float(changes.std()) if changes.size else 0.0

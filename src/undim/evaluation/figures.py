@@ -1,5 +1,4 @@
-"""Drawings for the report, as inline SVG: no library, sharp at any size, readable on light and on
-dark.
+"""Drawings for the report as inline SVG: sharp at any size, readable on light and on dark.
 
 Text and axes are coloured by the page, every method has a colour of its own. What belongs to a
 method carries `data-method`, so that the page can bring it out.
@@ -75,8 +74,7 @@ def scores_figure(evaluation: Evaluation, metric: str) -> str:
 
 
 def tones_figure(tones: Mapping[str, NDArray[np.float64]], last: int) -> str:
-    """What each method makes of an input level, on average over all samples: levels 0 to `last`, of
-    255.
+    """What each method makes of an input level, 0 to `last` of 255, on average over all samples.
 
     `tones` holds 256 mean output levels per method, NaN where no sample had that input level.
     """
@@ -119,11 +117,10 @@ def _text(words: str, x: float, y: float, anchor: str, *, class_: str) -> str:
 
 
 def _tag(name: str, content: str = "", **attributes: str | float) -> str:
-    """An element; in attribute names "_" stands for "-", and a trailing one keeps clear of Python's
-    keywords.
-    """
+    """An element; a `_` in attribute names stands for `-`, and a trailing one for nothing."""
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(value) if isinstance(value, str) else f"{value:.4g}"}"'
+        f' {key.rstrip("_").replace("_", "-")}="'
+        f'{escape(value) if isinstance(value, str) else f"{value:.4g}"}"'
         for key, value in attributes.items()
     )
     return f"<{name}{written}>{content}</{name}>"

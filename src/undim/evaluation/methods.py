@@ -18,9 +18,7 @@ from undim.model.pretrained import model_path
 
 
 class ModelMethod:
-    """A model as it ships: an `Enhancer` with its settings, and what a reader must know to repeat
-    it.
-    """
+    """A model as it ships: an `Enhancer`, its settings, and what one must know to repeat it."""
 
     def __init__(
         self,
@@ -54,8 +52,9 @@ class ModelMethod:
 def model_methods(
     models: Sequence[str], *, maps: int | Literal["full"] | None = None, denoise: Denoise = "auto"
 ) -> dict[str, ModelMethod]:
-    """Models by their own names; where two share one (two seeds of a recipe), by the path each was
-    given as.
+    """Models by their own names.
+
+    Where two share one (two seeds of a recipe), by the path each was given as.
     """
     loaded = [ModelMethod(model, maps=maps, denoise=denoise) for model in dict.fromkeys(models)]
     names = [*BASELINES, *(method.name for method in loaded)]

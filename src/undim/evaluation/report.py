@@ -1,11 +1,17 @@
-"""An evaluation as one HTML page that needs nothing beside itself: no network, no script or font
-from elsewhere.
+"""An evaluation as one HTML page that needs nothing beside itself.
+
+No network, no script or font from elsewhere.
 
 Let it watch an evaluation, then ask for the page:
 
-    report = Report()
-    evaluation = evaluate(items, methods, observers=[report.watch])
-    Path("report.html").write_text(report.html(evaluation, title="eval15", facts={}))
+    >>> from undim.evaluation.baselines import BASELINES
+    >>> from undim.evaluation.scores import evaluate
+    >>> from undim.measure.pairs import find_items
+    >>> report = HtmlReport()
+    >>> items = find_items("lol-v1/eval15")
+    >>> evaluation = evaluate(items, BASELINES, observers=[report.watch])
+    >>> report.html(evaluation, title="eval15", facts={})[:15]
+    '<!doctype html>'
 """
 
 from __future__ import annotations
@@ -34,7 +40,7 @@ _SIDE = 300  # long side of a thumbnail in pixels
 Facts = Mapping[str, str | Mapping[str, str]]
 
 
-class Report:
+class HtmlReport:
     """Thumbnails and tone curves, gathered while an evaluation runs."""
 
     def __init__(self) -> None:
@@ -79,9 +85,7 @@ class Report:
         )
 
     def _gallery(self, evaluation: Evaluation) -> str:
-        """All pictures, or `SHOWN` of them, evenly spaced from the last method's worst score to its
-        best.
-        """
+        """All pictures, or `SHOWN` of them, from the last method's worst score to its best."""
         method, metric = evaluation.methods[-1], evaluation.metrics[0]
         order, note = np.arange(len(evaluation.images)), ""
         if len(order) > SHOWN:
@@ -101,7 +105,8 @@ class Report:
         }
         figures = [
             f'<figure data-method="{escape(name)}"><img loading="lazy" alt="" src="{data}">'
-            f"<figcaption><b>{escape(name)}</b> <span>{scores.get(name, '')}</span></figcaption></figure>"
+            f"<figcaption><b>{escape(name)}</b> "
+            f"<span>{scores.get(name, '')}</span></figcaption></figure>"
             for name, data in self._thumbnails[index].items()
         ]
         heading = f"<h3>{escape(evaluation.images[index])}</h3>"
@@ -111,7 +116,10 @@ class Report:
 def _subtitle(evaluation: Evaluation) -> str:
     paired = any(METRICS[name].needs_reference for name in evaluation.metrics)
     kind = "with references" if paired else "without references"
-    return f"{_count(len(evaluation.images), 'picture')} {kind}, {_count(len(evaluation.methods), 'method')}"
+    return (
+        f"{_count(len(evaluation.images), 'picture')} {kind}, "
+        f"{_count(len(evaluation.methods), 'method')}"
+    )
 
 
 def _count(number: int, noun: str) -> str:
@@ -157,22 +165,23 @@ def _summary(evaluation: Evaluation, against: str | None) -> str:
 
 
 def _best(metric: str, means: list[float]) -> float | None:
-    """The mean to bring out; none where doing nothing wins, as it does in clipping and colour
-    shift.
-    """
+    """The mean to bring out; none where doing nothing wins, as in clipping and colour shift."""
     return max(means) if METRICS[metric].better == "higher" else None
 
 
 def _note(evaluation: Evaluation, against: str | None) -> str:
     text = "Means over the pictures; ± is the standard error of the first column."
+    for metric in (METRICS[name] for name in evaluation.metrics):
+        end = f" ({metric.better} is better)" if metric.better else ""
+        text += f" {metric.heading}: {metric.title}{end}."
     if against is not None:
         text += (
             f" The last column is the paired difference from {against} with its bootstrap interval."
         )
     if "gt_mean_psnr" in evaluation.metrics:
-        text += " GT-mean is the PSNR after scaling each output to its reference's mean: it looks at the answer."
+        text += " GT-mean looks at the answer."
     if "psnr_uint8_wrapped" in evaluation.metrics:
-        text += " Wrapped is the PSNR of overflowing uint8 arithmetic, a bug: it says about 28 dB of anything."
+        text += " Wrapped says about 28 dB of anything."
     return escape(text)
 
 

@@ -52,8 +52,8 @@ def contact_sheet(
     height = 2 * _MARGIN + sum(heights) + _GAP * (len(rows) - 1)
     if max(width, height) > _MAX_SIDE:
         raise InputError(
-            f"{len(rows)} pictures make a sheet of {width} x {height} pixels, expected at most {_MAX_SIDE}; "
-            "give a folder as the output for one sheet per picture"
+            f"{len(rows)} pictures make a sheet of {width} x {height} pixels, expected at most "
+            f"{_MAX_SIDE}; give a folder as the output for one sheet per picture"
         )
     sheet = Image.new("RGB", (width, height), _PAGE)
     draw = ImageDraw.Draw(sheet)
@@ -69,7 +69,7 @@ def contact_sheet(
 
 
 def write_contact_sheet(items: Sequence[Item], methods: Mapping[str, Method], path: Path) -> Path:
-    """One sheet of all items, in the format that the path names; large cells where it is one alone."""
+    """One sheet of all items, in the format that the path names; a lone item gets large cells."""
     pictures = ((item.name, *_read(item)) for item in items)
     sheet = contact_sheet(pictures, methods, cell=_ONE if len(items) == 1 else _MANY)
     return _write(sheet, path, items)
@@ -94,8 +94,9 @@ def _write(sheet: Image.Image, path: Path, items: Sequence[Item]) -> Path:
 
 
 def _read(item: Item) -> tuple[RGB, RGB | None]:
-    """Without a reference a picture of any depth, since a sheet shows 8 bits; pairs are read as
-    they are measured.
+    """The picture and its reference, as a sheet shows them.
+
+    Without a reference of any depth, for a sheet shows 8 bits; pairs as they are measured.
     """
     if item.reference is None:
         return in_depth(decode(item.input).pixels, np.dtype(np.uint8)), None

@@ -1,11 +1,10 @@
-"""Many photographs: find them, name their outputs, enhance them side by side, resume where a run
-was cut off.
+"""Many photographs: found, named, enhanced side by side, resumed where a run was cut off.
 
 report = folders.run([Path("photos")], Path("bright"), enhancer, recursive=True)
 print(report.to_json()); sys.exit(bool(report.failed))
 """
 
-from .batch import Enhance, Options, Outcome, Report, run, watch
+from .batch import BatchReport, Enhance, Options, Outcome, run, watch
 from .plan import Task, plan
 
-__all__ = ["Enhance", "Options", "Outcome", "Report", "Task", "plan", "run", "watch"]
+__all__ = ["BatchReport", "Enhance", "Options", "Outcome", "Task", "plan", "run", "watch"]

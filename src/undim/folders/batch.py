@@ -1,5 +1,4 @@
-"""Photographs side by side: one thread per photograph in work, so that one is decoded while another
-is encoded.
+"""Photographs side by side: one thread for each in work, so that decoding and encoding overlap.
 
 Pillow, libvips and the kernel let other threads run; as many photographs are in memory as there are
 jobs.
@@ -21,7 +20,7 @@ import numpy.typing as npt
 from ..errors import InputError, OutputError, UndimError
 from ..images import EXTENSIONS, MAX_PIXELS, decode, encode, write_atomically
 from ..pixels.kernel import thread_count
-from .manifest import Manifest, fingerprint, sweep
+from .manifest import Manifest, mark_of, sweep
 from .plan import Task, plan
 
 Enhance = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
@@ -36,10 +35,10 @@ Status = Literal["done", "skipped", "failed", "planned"]
 class Options:
     """How outputs are written.
 
-    settings   whatever else decides what an output looks like (model, strength ...): `resume` does again what
-               was made with other settings
+    settings   whatever else decides what an output looks like (model, strength ...): `resume` does
+               again what was made with other settings
     overwrite  replace outputs that exist; inputs are never replaced
-    resume     leave outputs alone that are finished and up to date, replace undim's own that are not
+    resume     leave alone outputs that are finished and up to date, replace undim's own others
     """
 
     format: str | None = None
@@ -67,7 +66,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BatchReport:
     """What became of all of them; `interrupted` by Ctrl-C, the rest was not begun."""
 
     outcomes: list[Outcome]
@@ -102,7 +101,7 @@ def run(
     jobs: int | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
-) -> Report:
+) -> BatchReport:
     """Enhance the photographs in `inputs`; `plan` tells what the outputs are called.
 
     A photograph that fails is reported and does not stop the others. Every output appears whole or
@@ -121,14 +120,14 @@ def run(
                 "resume to keep them, overwrite to replace them, or choose another folder"
             )
     if dry_run:
-        return Report(
+        return BatchReport(
             [_outcome(task, "skipped" if work.is_finished(task) else "planned") for task in tasks]
         )
     if options.resume and output is not None:
         sweep(output)
     outcomes: list[Outcome] = []
     interrupted = _side_by_side(work, tasks, jobs, _teller(outcomes, progress, len(tasks)))
-    return Report(outcomes, interrupted)
+    return BatchReport(outcomes, interrupted)
 
 
 def watch(
@@ -142,9 +141,8 @@ def watch(
     interval: float = 1.0,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
-) -> Report:
-    """Enhance what is in the inputs and what comes, until `stop` is set or Ctrl-C; resumes as `run`
-    does.
+) -> BatchReport:
+    """Enhance what is in the inputs and what comes, until `stop` or Ctrl-C; resumes as `run` does.
 
     A file is taken when its size and time have stayed the same for `interval` seconds, so that a
     file that is still being copied waits; one that failed is tried again when it changes.
@@ -173,7 +171,7 @@ def watch(
             stop.wait(interval)
     except KeyboardInterrupt:
         pass
-    return Report(outcomes, interrupted=not stop.is_set())
+    return BatchReport(outcomes, interrupted=not stop.is_set())
 
 
 class _Work:
@@ -189,7 +187,7 @@ class _Work:
         return (
             self._options.resume
             and self._manifest is not None
-            and self._manifest.is_finished(task.target, fingerprint(task.source, self._signature))
+            and self._manifest.is_finished(task.target, mark_of(task.source, self._signature))
         )
 
     def __call__(self, task: Task) -> Outcome:
@@ -207,7 +205,7 @@ class _Work:
 
     def _do(self, task: Task) -> None:
         options, manifest = self._options, self._manifest
-        mark = fingerprint(task.source, self._signature)
+        mark = mark_of(task.source, self._signature)
         overwrite = options.overwrite or (
             options.resume and manifest is not None and manifest.is_own(task.target)
         )
@@ -226,9 +224,7 @@ class _Work:
 
 
 def _format(task: Task) -> str | None:
-    """The format that the output's name asks for; None, the photograph's own, where the name did
-    not change.
-    """
+    """The format that the output's name asks for; None where it is the photograph's own."""
     suffix = task.target.suffix.lower()
     return suffix if EXTENSIONS.get(suffix) != EXTENSIONS.get(task.source.suffix.lower()) else None
 
@@ -236,9 +232,7 @@ def _format(task: Task) -> str | None:
 def _side_by_side(
     work: _Work, tasks: Sequence[Task], jobs: int | None, tell: Callable[[Outcome], None]
 ) -> bool:
-    """Do the tasks on `jobs` threads, tell of each in the caller's thread; whether Ctrl-C cut it
-    short.
-    """
+    """Do the tasks on `jobs` threads, tell of each in the caller's; whether Ctrl-C cut in."""
     # One more than there are cores: now and then one of them waits until the disk has its file.
     jobs = thread_count(jobs) + (jobs is None)
     running: set[Future[Outcome]] = set()

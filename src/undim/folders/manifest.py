@@ -1,5 +1,4 @@
-"""The memory of an output folder: one line of JSON for each output, written just before it gets its
-name.
+"""The memory of an output folder: a line of JSON for each output, written before it is named.
 
 A line counts only if the output is there, of the size and time (or else the content) that the line
 tells: a run that is cut off between the two leaves a line that is not believed, and the photograph
@@ -40,13 +39,11 @@ class Manifest:
             except (ValueError, KeyError, TypeError):
                 continue  # a line that was cut off
 
-    def add(self, target: Path, fingerprint: str, data: bytes, stat: os.stat_result) -> None:
-        """Note that `target` is about to be `data`, made from an input and settings of this
-        fingerprint.
-        """
+    def add(self, target: Path, mark: str, data: bytes, stat: os.stat_result) -> None:
+        """Note that `target` is about to be `data`, made from what has this mark."""
         record: _Record = {
             "output": self._name(target),
-            "input": fingerprint,
+            "input": mark,
             "size": stat.st_size,
             "mtime_ns": stat.st_mtime_ns,
             "sha256": hashlib.sha256(data).hexdigest(),
@@ -61,10 +58,10 @@ class Manifest:
         """Whether the file there is one that undim wrote and nobody has changed since."""
         return self._record(target) is not None
 
-    def is_finished(self, target: Path, fingerprint: str) -> bool:
-        """Whether the file there is what undim made from just this input with just these settings."""
+    def is_finished(self, target: Path, mark: str) -> bool:
+        """Whether the file there is what undim made from this very input with these settings."""
         record = self._record(target)
-        return record is not None and record["input"] == fingerprint
+        return record is not None and record["input"] == mark
 
     def _record(self, target: Path) -> _Record | None:
         """The newest line that tells the truth about the file there."""
@@ -87,10 +84,8 @@ class Manifest:
         return target.relative_to(self._folder).as_posix()
 
 
-def fingerprint(source: Path, settings: str) -> str:
-    """What decides whether an output is up to date: the input's path, size and time, and the
-    settings.
-    """
+def mark_of(source: Path, settings: str) -> str:
+    """What an output must match to be up to date: its input's path, size and time, the settings."""
     stat = source.stat()
     return hashlib.sha256(
         json.dumps([str(source.absolute()), stat.st_size, stat.st_mtime_ns, settings]).encode()

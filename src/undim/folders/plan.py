@@ -73,7 +73,8 @@ def _is_file_name(output: Path) -> bool:
         return False
     if output.suffix.lower() not in EXTENSIONS:
         raise InputError(
-            f"got the output {output}, but undim writes no {output.suffix}; expected a name that ends in "
+            f"got the output {output}, but undim writes no {output.suffix}; expected a name that "
+            "ends in "
             f"{', '.join(EXTENSIONS)}, or a folder: one that exists, or a name without a suffix"
         )
     return True
@@ -118,9 +119,7 @@ def _walk(root: Path, output: Path | None, recursive: bool) -> Iterator[Path]:
 
 
 def _target(source: Path, folder: Path | None, format: str | None, *, whole: bool = False) -> Path:
-    """The output of a photograph; `whole` keeps the old suffix in the name where the suffix
-    changes.
-    """
+    """The output of a photograph; `whole` keeps the old suffix in the name where it changes."""
     suffix = output_suffix(source, format)
     stem = source.name if whole and suffix != source.suffix else source.stem
     return (
@@ -144,5 +143,6 @@ def _check(tasks: Sequence[Task]) -> None:
             )
         if os.path.realpath(task.target) in sources:
             raise OutputError(
-                f"{task.target} is one of the inputs and would be overwritten; choose another output folder"
+                f"{task.target} is one of the inputs and would be overwritten; choose another "
+                "output folder"
             )

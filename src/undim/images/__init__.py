@@ -1,6 +1,4 @@
-"""The edge: photograph files to RGB arrays and back, with everything that belongs to the
-photograph.
-"""
+"""The edge: photograph files to RGB arrays and back, with all that belongs to the photograph."""
 
 from .atomic import write_atomically
 from .decode import decode

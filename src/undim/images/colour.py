@@ -50,9 +50,7 @@ def in_depth(samples: Pixels, depth: np.dtype[Any]) -> Pixels:
 
 
 def luma(pixels: Pixels) -> Pixels:
-    """(H, W) luma (299 R + 587 G + 114 B) / 1000 of ITU-R BT.601, which leaves equal channels as
-    they are.
-    """
+    """(H, W) luma of ITU-R BT.601: (299 R + 587 G + 114 B) / 1000, which leaves grey as it is."""
     result = np.empty(pixels.shape[:2], pixels.dtype)
     for row, target in zip(pixels, result, strict=True):
         red, green, blue = row.T if row.dtype.kind == "f" else row.T.astype(np.int32)
@@ -65,9 +63,7 @@ def luma(pixels: Pixels) -> Pixels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tone:
-    """The tone curves of a profile that are not sRGB's, one of `_NODES` samples per channel in [0,
-    1].
-    """
+    """The tone curves of a profile that are not sRGB's: `_NODES` samples in [0, 1] per channel."""
 
     curves: tuple[_Curve, ...]
     depth: np.dtype[Any]
@@ -86,9 +82,7 @@ class Tone:
 
 
 def _mapped(pixels: Pixels, depth: np.dtype[Any], curves: list[tuple[_Curve, _Curve]]) -> Pixels:
-    """Each channel through a look-up table of the curve (x, y): a small table where the samples are
-    few.
-    """
+    """Each channel through the curve (x, y), by a table; a small one where the samples are few."""
     result = np.empty(pixels.shape, depth)
     steps = 65535 if pixels.dtype.kind == "f" else int(white(pixels.dtype))
     for channel in range(3):
@@ -111,8 +105,9 @@ def profile_space(icc_profile: bytes | None) -> str | None:
 
 
 def tone_of(icc_profile: bytes, depth: np.dtype[Any]) -> Tone | None:
-    """The tone curves of a profile; None where they are sRGB's. A profile without any raises
-    ValueError.
+    """The tone curves of a profile; None where they are sRGB's.
+
+    A profile without any raises ValueError.
     """
     tags = (b"kTRC",) if profile_space(icc_profile) == "GRAY" else (b"rTRC", b"gTRC", b"bTRC")
     x = np.linspace(0, 1, _NODES)
@@ -156,8 +151,9 @@ def _evaluate(tag: bytes, x: _Curve) -> _Curve:
 
 
 def _parameters(kind: int, p: list[float]) -> tuple[float, ...]:
-    """Parameters of any of the five kinds in the general form y = (a x + b)^g + e if x >= d else c
-    x + f.
+    """The general form of any of the five kinds of parameters.
+
+    y = (a x + b)^g + e if x >= d else c x + f
     """
     if kind == 0:
         return p[0], 1, 0, 0, 0, 0, 0

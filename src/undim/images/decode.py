@@ -50,7 +50,8 @@ def decode(source: Source, *, max_pixels: int = MAX_PIXELS, name: str | None = N
     except Exception as error:
         # A decoder that is fed damaged bytes raises nearly anything; to the caller it is one thing.
         raise InputError(
-            f"{name}: damaged or of an unusual kind ({type(error).__name__}: {' '.join(str(error).split())}); "
+            f"{name}: damaged or of an unusual kind "
+            f"({type(error).__name__}: {' '.join(str(error).split())}); "
             "expected a whole picture, try to open and save it in another program"
         ) from error
 
@@ -148,7 +149,8 @@ def check_range(samples: Pixels) -> None:
         low, high = float(samples.min()), float(samples.max())
         if not (low >= 0 and high <= 1):  # also true of NaN
             raise InputError(
-                f"got float samples from {low:g} to {high:g}, expected finite values in [0, 1]; scale them first"
+                f"got float samples from {low:g} to {high:g}, expected finite values in [0, 1]; "
+                "scale them first"
             )
 
 

@@ -1,6 +1,4 @@
-"""Arrays and Pillow images as pictures, and pictures as what they came as: the type that goes in
-comes out.
-"""
+"""Arrays and Pillow images as pictures, and back: the type that goes in comes out."""
 
 from __future__ import annotations
 
@@ -26,8 +24,9 @@ def output_beside(source: Path) -> Path:
 
 
 def from_array(array: Pixels) -> Picture:
-    """An array (H, W) or (H, W, 1 to 4) - grey, grey and alpha, RGB, RGBA - of uint8, uint16 or
-    float32.
+    """An array (H, W) or (H, W, 1 to 4) of uint8, uint16 or float32 as a picture.
+
+    The channels are grey, grey and alpha, RGB or RGBA.
 
     float32 must be finite and lie in [0, 1]. Raises InputError.
     """
@@ -52,8 +51,9 @@ def to_array(picture: Picture, like: Pixels) -> Pixels:
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """A Pillow image of mode RGB, RGBA, L, LA, P, PA, 1, CMYK, I;16 or F; its orientation is left
-    alone.
+    """A Pillow image as a picture; its orientation is left alone.
+
+    Modes are RGB, RGBA, L, LA, P, PA, 1, CMYK, I;16 and F.
     """
     decoded = Decoded(
         pillow.unpack(image),
@@ -64,8 +64,9 @@ def from_pil(image: Image.Image) -> Picture:
 
 
 def to_pil(picture: Picture, like: Image.Image) -> Image.Image:
-    """A Pillow image of the mode it was made from: palettes became RGB or RGBA, 1 became L, CMYK
-    became RGB.
+    """A Pillow image of the mode that the picture was made from.
+
+    But palettes became RGB or RGBA, 1 became L, CMYK became RGB.
     """
     pixels, depth = picture.pixels, picture.pixels.dtype
     if picture.tone is not None:

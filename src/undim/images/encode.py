@@ -70,8 +70,8 @@ def encode(
     """The picture as a file with its metadata.
 
     format     "jpeg", "png" ... ; default: the format of the picture, TIFF for camera raw files
-    quality    1 to 100 for JPEG, WebP, AVIF and HEIC; by default a JPEG keeps its quantisation tables and
-               subsampling and a lossless WebP stays lossless
+    quality    1 to 100 for JPEG, WebP, AVIF and HEIC; by default a JPEG keeps its quantisation
+               tables and subsampling and a lossless WebP stays lossless
     strip_gps  leave out where the picture was taken, in EXIF and XMP
 
     The depth is that of the file it came from, or the next one that the format can hold. JPEG and
@@ -121,18 +121,14 @@ def format_named(name: str) -> str:
 
 
 def output_suffix(source: Path, format: str | None = None) -> str:
-    """The suffix of a photograph's output: its own, or that of `format`; `.tif` for a camera raw
-    file.
-    """
+    """The suffix of an output: the photograph's own or that of `format`; `.tif` for camera raw."""
     if format is not None and EXTENSIONS.get(source.suffix.lower()) != format_named(format):
         return "." + format.lower().lstrip(".")
     return ".tif" if source.suffix.lower() in RAW_EXTENSIONS else source.suffix
 
 
 def _samples(picture: Picture, format: str) -> tuple[Pixels, Metadata]:
-    """The samples (H, W, C) as they are to be stored, and the metadata with the profile that they
-    are in.
-    """
+    """The samples (H, W, C) to be stored, and the metadata with the profile that they are in."""
     pixels, metadata = picture.pixels, picture.metadata
     if format in _NO_GREY_PROFILE and colour.profile_space(metadata.icc_profile) == "GRAY":
         metadata = dataclasses.replace(metadata, icc_profile=None)  # working tones are sRGB's
@@ -152,8 +148,9 @@ def _depth(picture: Picture, format: str) -> np.dtype[Any]:
 
 
 def join(pixels: Pixels, alpha: Pixels | None, grey: bool) -> Pixels:
-    """RGB pixels and alpha as samples (H, W, C): one colour channel, the luma, where the picture is
-    grey.
+    """RGB pixels and alpha as samples (H, W, C).
+
+    Where the picture is grey there is one colour channel, the luma.
     """
     if grey:
         pixels = colour.luma(pixels)[..., None]

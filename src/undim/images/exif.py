@@ -1,5 +1,4 @@
-"""EXIF and XMP edited in place, so that maker notes keep their offsets and nothing is lost in a
-rewrite.
+"""EXIF and XMP edited in place, so that maker notes keep their offsets and nothing is lost.
 
 An EXIF block is a TIFF structure: a header with the byte order, then directories (IFDs) of 12-byte
 entries (tag, type, count, value or offset). Sources: TIFF 6.0, section 2; Exif 2.32, section 4.6.
@@ -94,9 +93,7 @@ class _Editor(Tiff):
             self.write("H" if entry.type == _SHORT else "I", entry.position + 8, value)
 
     def remove(self, ifd: int, tag: int) -> None:
-        """Take an entry out of its directory; the following ones and the link to the next IFD move
-        up.
-        """
+        """Take an entry out of its directory; what follows and the link to the next IFD move up."""
         entry = self.find(ifd, tag)
         if entry is not None:
             count = self.read("H", ifd)
@@ -147,8 +144,7 @@ def orientation(exif: bytes | None, xmp: bytes | None) -> int:
 
 
 def upright(exif: bytes, width: int, height: int) -> bytes | None:
-    """The block of a picture that was turned upright to width x height: orientation 1, no
-    thumbnail.
+    """The block of a picture turned upright, width x height: orientation 1, no thumbnail.
 
     None where the block is too broken to be read: it would only carry its damage along.
     """
@@ -170,8 +166,7 @@ def upright_xmp(xmp: bytes) -> bytes:
 
 
 def without_tag(exif: bytes, tag: int) -> bytes | None:
-    """The block without one entry of IFD0; a GPS directory is wiped with the entry that points to
-    it.
+    """The block without one entry of IFD0; a GPS directory is wiped with its entry.
 
     None where the block is too broken for that.
     """
@@ -186,6 +181,6 @@ def without_tag(exif: bytes, tag: int) -> bytes | None:
 
 
 def xmp_without_gps(xmp: bytes) -> bytes | None:
-    """The packet without its exif:GPS properties; None where some remain that this cannot take out."""
+    """The packet without its exif:GPS properties; None where some cannot be taken out."""
     stripped = _XMP_GPS.sub(b"", xmp)
     return None if b"GPS" in stripped.replace(b"\0", b"") else stripped

@@ -69,9 +69,7 @@ def read_raw(data: bytes, format: str, max_pixels: int) -> Decoded:
 
 
 def _raw_exif(data: bytes, raw: Any, rawpy: Any) -> bytes | None:
-    """EXIF from the raw file where it is a TIFF, else from the JPEG preview that the camera put
-    into it.
-    """
+    """EXIF from the raw file where it is a TIFF, else from the camera's JPEG preview in it."""
     exif = tiff.metadata_of(data).exif
     if exif is None:
         try:

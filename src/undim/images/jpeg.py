@@ -1,5 +1,4 @@
-"""JPEG marker segments: how a file was compressed, and metadata that Pillow's writer has no room
-for.
+"""JPEG marker segments: how a file was compressed, and metadata that Pillow cannot write.
 
 A segment holds at most 64 KB. Longer EXIF is spread over several segments, as ExifTool does it;
 longer XMP goes into extended XMP segments, to which a short main packet points (XMP specification,

@@ -60,7 +60,8 @@ class Picture:
         """The same picture with other pixels of the same shape and dtype."""
         if pixels.shape != self.pixels.shape or pixels.dtype != self.pixels.dtype:
             raise InputError(
-                f"{self.name}: got pixels {pixels.shape} {pixels.dtype}, expected {self.pixels.shape} "
+                f"{self.name}: got pixels {pixels.shape} {pixels.dtype}, expected "
+                f"{self.pixels.shape} "
                 f"{self.pixels.dtype}; an enhancer must keep the shape and dtype of its input"
             )
         return replace(self, pixels=pixels)

@@ -26,8 +26,9 @@ _BAND = 120_000
 
 
 def read(data: bytes, format: str, max_pixels: int) -> Decoded:
-    """A file of one of Pillow's formats; libvips decodes PNG pixels of 16 bits, which Pillow cannot
-    hold.
+    """A file of one of Pillow's formats.
+
+    libvips decodes PNG pixels of 16 bits, which Pillow cannot hold.
     """
     with _quiet():
         image = getattr(plugin(format), f"{_PLUGINS[format]}ImageFile")(io.BytesIO(data))
@@ -113,8 +114,9 @@ def unpack(image: Image.Image) -> Pixels:
 
 
 def pack(samples: Pixels) -> Image.Image:
-    """Samples (H, W, 1 to 4) of 8 bits as a Pillow image of mode L, LA, RGB or RGBA; grey may be
-    deeper.
+    """Samples (H, W, 1 to 4) of 8 bits as a Pillow image of mode L, LA, RGB or RGBA.
+
+    Grey may be deeper.
     """
     return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
 

@@ -13,7 +13,7 @@ _HEADER = 33  # signature and IHDR
 
 
 def with_metadata(file: bytes, metadata: Metadata) -> bytes:
-    """The file with iCCP, pHYs, eXIf and XMP (iTXt) chunks; libvips's own notes on resolution go."""
+    """The file with iCCP, pHYs, eXIf and XMP (iTXt) chunks; libvips's own resolution goes."""
     chunks = b""
     if metadata.icc_profile:
         chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc_profile))

@@ -1,5 +1,4 @@
-"""TIFF tags: the directory of a TIFF file read out as metadata, and metadata written back into
-another file.
+"""TIFF tags: a file's directory read out as metadata, and metadata written into another file.
 
 In a TIFF file EXIF is no block of its own: its tags lie among those of the image. `metadata_of`
 gathers the ones that describe the photograph, `with_metadata` grafts them onto a file that has
@@ -59,8 +58,9 @@ class _Directory(dict[int, _Value]):
 
 
 def metadata_of(file: bytes) -> Metadata:
-    """EXIF and resolution of a TIFF file; nothing where its first directory is broken, or 64-bit
-    (BigTIFF).
+    """EXIF and resolution of a TIFF file.
+
+    Nothing where its first directory is broken, or 64-bit (BigTIFF).
     """
     directory = _directory(file)
     described = _Directory({tag: value for tag, value in directory.items() if tag in _DESCRIPTIVE})
@@ -71,9 +71,7 @@ def metadata_of(file: bytes) -> Metadata:
 
 
 def is_raw(file: bytes) -> bool:
-    """Whether this TIFF is a camera's raw file: a DNG, or one whose pixels lie under a colour
-    filter array.
-    """
+    """Whether this TIFF is a camera's raw file: a DNG, or pixels under a colour filter array."""
     try:
         tiff = Tiff(file)
         directories = [tiff.ifd0, *tiff.numbers(tiff.ifd0, _SUB_IFDS)]
@@ -118,9 +116,7 @@ def _dpi(directory: _Directory) -> tuple[float, float] | None:
 
 
 def _directory(data: bytes) -> _Directory:
-    """The first directory of a TIFF structure with its EXIF and GPS directories; empty where it is
-    broken.
-    """
+    """The first directory of a TIFF structure with those of EXIF and GPS; empty where broken."""
     try:
         tiff = Tiff(data)
         directory = _gathered(tiff, tiff.ifd0)

@@ -1,5 +1,4 @@
-"""What Pillow cannot do and libvips can: true 16 bits in PNG and TIFF, colour conversion in 16
-bits, and WebP without three copies of the picture.
+"""What libvips can and Pillow cannot: 16 bits in PNG, TIFF and colour, and WebP in less memory.
 
 libvips comes in 8 MB wheels for Linux, macOS and Windows (LGPL-3.0, linked dynamically), reads
 every TIFF that libtiff reads, and is loaded only when a picture needs it. Metadata are read and
@@ -95,15 +94,15 @@ def samples(image: Any) -> Pixels:
     space, bands, depth = image.interpretation, image.bands, image.format
     if space not in _SPACES or bands > 4 + (space == "cmyk") or depth not in _FORMATS.values():
         raise InputError(
-            f"{bands} channels of {space} in {depth}, expected grey, RGB or CMYK in 8 or 16 bits or float"
+            f"{bands} channels of {space} in {depth}, expected grey, RGB or CMYK in 8 or 16 bits "
+            "or float"
         )
     array: Pixels = image.numpy().reshape(image.height, image.width, bands)
     return array
 
 
 def to_srgb(array: Pixels, icc_profile: bytes | None) -> tuple[Pixels, bytes]:
-    """RGB or CMYK (H, W, 3 or 4), in the space of the profile, as (sRGB in the same dtype, sRGB's
-    profile).
+    """RGB or CMYK (H, W, 3 or 4) of a profile as sRGB of the same dtype, and sRGB's profile.
 
     Relative colorimetric with black point compensation; CMYK without a profile is taken for a
     generic press.
@@ -125,9 +124,7 @@ def to_srgb(array: Pixels, icc_profile: bytes | None) -> tuple[Pixels, bytes]:
 
 
 def write_tiff(array: Pixels, alpha: bool) -> bytes:
-    """A TIFF without metadata of (H, W, 1 to 4) uint8, uint16 or float32, deflated with its
-    predictor.
-    """
+    """A TIFF of (H, W, 1 to 4) uint8, uint16 or float32, deflated, without metadata."""
     predictor = "float" if array.dtype == np.float32 else "horizontal"
     data: bytes = _image(array, _interpretation(array, alpha)).tiffsave_buffer(
         compression="deflate", predictor=predictor, keep="none"

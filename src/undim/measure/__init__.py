@@ -1,3 +1,1 @@
-"""Numbers that need no model: metrics, pairs of pictures, where a number comes from, and the LOL
-data set.
-"""
+"""Numbers that need no model: metrics, pairs, where a number comes from, and the LOL data set."""

@@ -64,8 +64,9 @@ LOL = Archive(
 def fetch_lol(
     dest: str | Path, *, archive: str | Path | None = None, source: Archive = LOL
 ) -> Path:
-    """Put LOL v1 into `dest`, a new or empty folder: whole and verified, or not at all. Returns
-    `dest`.
+    """Put LOL v1 into `dest`, a new or empty folder, whole and verified or not at all.
+
+    Returns `dest`.
 
     archive  a zip file that was fetched by other means; without it `source` is downloaded to
              DEST.zip.part, where a later call goes on if the transfer breaks
@@ -93,9 +94,7 @@ def fetch_lol(
 
 
 def download(source: Archive, part: Path) -> None:
-    """Fetch the archive into `part` from the first mirror that delivers, going on where `part`
-    ends.
-    """
+    """Fetch the archive from the first mirror that delivers, going on where `part` ends."""
     failures = []
     for url in source.mirrors:
         try:
@@ -115,9 +114,9 @@ def download(source: Archive, part: Path) -> None:
         part.unlink()
         failures.append(f"{url} (its content has a wrong checksum and was thrown away)")
     raise DataError(
-        f"LOL v1 could not be fetched from {'; '.join(failures)}. Check the connection and try again"
-        f"{', the download goes on where it stopped' if part.exists() else ''}; or get the archive by other means "
-        "and give it as --zip"
+        f"LOL v1 could not be fetched from {'; '.join(failures)}. Check the connection and "
+        f"try again{', the download goes on where it stopped' if part.exists() else ''}; "
+        "or get the archive by other means and give it as --zip"
     )
 
 
@@ -194,9 +193,7 @@ def _unpack(archive: Path, folder: Path) -> None:
 def _pictures(
     archive: Path, file: zipfile.ZipFile
 ) -> Iterator[tuple[zipfile.ZipInfo, str, str, str]]:
-    """The members that are LOL's, with split, kind and name; a DataError for any member that is
-    unsafe.
-    """
+    """LOL's members with split, kind and name; DataError for any member that is unsafe."""
     for member in file.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
         link = member.external_attr >> 16 & 0o170000 == 0o120000
@@ -213,9 +210,7 @@ def _pictures(
 
 
 def _verify(folder: Path) -> None:
-    """Raise DataError unless the folder holds LOL v1: its pairs, their size, and eval15's very
-    pixels.
-    """
+    """Raise DataError unless the folder holds LOL v1: pairs, sizes, and the pixels of eval15."""
     digest = hashlib.sha256()
     for split, count in PAIRS.items():
         low, high = (
@@ -223,8 +218,8 @@ def _verify(folder: Path) -> None:
         )
         if len(low) != count or [p.name for p in low] != [p.name for p in high]:
             raise DataError(
-                f"{split} holds {len(low)} dark and {len(high)} normal pictures, expected {count} pairs of equal "
-                "names; this is not LOL v1"
+                f"{split} holds {len(low)} dark and {len(high)} normal pictures, expected "
+                f"{count} pairs of equal names; this is not LOL v1"
             )
         for path in (*low, *high):
             name = path.relative_to(folder).as_posix()
@@ -232,7 +227,8 @@ def _verify(folder: Path) -> None:
                 with Image.open(path) as image:
                     if (image.format, image.mode, image.size) != ("PNG", "RGB", SIZE):
                         raise DataError(
-                            f"{name} is {image.size} {image.mode}, expected {SIZE} RGB; this is not LOL v1"
+                            f"{name} is {image.size} {image.mode}, expected {SIZE} RGB; this is "
+                            "not LOL v1"
                         )
                     if split == "eval15":
                         digest.update(image.tobytes())

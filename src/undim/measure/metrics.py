@@ -45,8 +45,7 @@ def psnr(image: Image, reference: Image, *, data_range: float) -> float:
 
 
 def ssim(image: Image, reference: Image, *, data_range: float) -> float:
-    """Structural similarity, in [-1, 1]: the mean over channels and over the windows inside the
-    image.
+    """Structural similarity, in [-1, 1]: the mean over channels and windows inside the image.
 
         SSIM = (2 mx my + c1) (2 sxy + c2) / ((mx^2 + my^2 + c1) (sx^2 + sy^2 + c2))
 
@@ -104,8 +103,7 @@ def gt_mean_psnr(image: Image, reference: Image, *, data_range: float) -> float:
 
 
 def psnr_uint8_wrapped(image: Image, reference: Image, *, data_range: float = 255) -> float:
-    """A bug, kept to recognise the figures it made: PSNR in dB whose differences and squares wrap
-    at 256.
+    """A bug, kept to recognise its figures: PSNR in dB where differences and squares wrap at 256.
 
         10 log10(255^2 / mean(((x - y) mod 256)^2 mod 256))
 
@@ -130,16 +128,13 @@ def mean_brightness(image: Image, *, data_range: float) -> float:
 
 
 def clipped_fraction(image: Image, *, data_range: float) -> float:
-    """Share of pixels, in [0, 1], with at least one channel at the top of the range: detail that is
-    gone.
-    """
+    """Share of pixels, in [0, 1], with a channel at the top of the range: detail that is gone."""
     _check(image, data_range)
     return float(np.mean((image >= data_range).any(axis=2)))
 
 
 def chroma_shift(image: Image, original: Image, *, data_range: float) -> float:
-    """Distance, in [0, sqrt 2], between the mean chromaticities of an image and of what it was made
-    from.
+    """Distance, in [0, sqrt 2], between the mean chromaticities of an image and its input.
 
         c(x) = mean_RGB(x) / sum(mean_RGB(x)),   shift = |c(image) - c(original)|
 
@@ -249,7 +244,7 @@ def _chromaticity(image: Image) -> NDArray[np.float64]:
 
 
 def _blur(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The Gaussian means of (H, W, C) where the window lies inside the image: (H - 10, W - 10, C)."""
+    """Gaussian means of (H, W, C) where the window lies inside the image: (H - 10, W - 10, C)."""
     taps = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
     taps /= taps.sum()
     for axis in (0, 1):

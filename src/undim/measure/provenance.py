@@ -46,8 +46,9 @@ def fingerprint(paths: Iterable[Path]) -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout this code runs from, marked where files differ from it; None if
-    installed.
+    """The commit of the checkout that this code runs from; None if installed.
+
+    It is marked where files differ from it.
     """
     folder = Path(__file__).parent
 

@@ -61,8 +61,8 @@ def matched_eps(sigma: float) -> float:
 
     That is the geometric mean of 2.6 sigma^2, which suits the noise, and the null model's constant
     4e-4: halfway to a constant is safer than an estimate, and leaves clean pictures alone, which a
-    constant does not. Chosen on photographs darkened in linear light (docs/experiments.md, "The
-    fast denoiser").
+    constant does not. Chosen on photographs darkened in linear light
+    (docs/lab/noise.md).
     """
     return 0.032 * sigma
 

@@ -1,3 +1,1 @@
-"""The training wing: PyTorch models, losses, data, one loop, checkpoints and export (extra
-`[train]`).
-"""
+"""The training wing: PyTorch models, losses, data, one loop and export (extra `[train]`)."""

@@ -23,9 +23,7 @@ from undim.training.nets import MODELS, count_parameters
 
 
 def save_model(model: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> None:
-    """Write weights and metadata; `metadata` must hold what rebuilds the net: model, iterations,
-    width.
-    """
+    """Write weights, and metadata that rebuild the net: model, iterations and width at least."""
     _save(model.state_dict(), Path(path), metadata)
 
 
@@ -77,8 +75,7 @@ def load_checkpoint(
 
 
 def import_released(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
-    """Read the weights that the Zero-DCE authors released (`.pth`), for DCE-Net and DCE-Net++
-    alike.
+    """Read the weights that the authors of Zero-DCE and Zero-DCE++ released (`.pth`).
 
     The net is recognised by its keys. The authors store `-a`; tanh is odd, so negating the last
     layer gives the paper's sign. Read with `weights_only=True`: no code in the file can run.

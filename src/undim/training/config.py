@@ -35,7 +35,7 @@ _SMALLEST = 16  # side of a training picture: the losses look at regions of up t
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeHead:
-    """What a recipe of any trainer says: which it is for, and what its weights are, once they ship."""
+    """What a recipe of any trainer says: which it is for, and what its weights are."""
 
     name: str
     description: str
@@ -46,8 +46,9 @@ class RecipeHead:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(RecipeHead):
-    """One run.  Pictures are counted in the numeric order of their file names; slices are Python's
-    `start:stop`.
+    """One run.
+
+    Pictures are counted in the numeric order of their file names; slices are Python's `start:stop`.
     """
 
     trainer: str = "zero-reference"
@@ -145,16 +146,15 @@ def to_toml(recipe: DataclassInstance) -> str:
 
 
 def recipe_sha256(recipe: RecipeHead) -> str:
-    """The checksum of what a run depends on: all of the recipe but the numbers that are expected of
-    it.
-    """
+    """The checksum of what a run depends on: the recipe but for the numbers expected of it."""
     asked = dataclasses.replace(recipe, expected={}) if isinstance(recipe, Recipe) else recipe
     return hashlib.sha256(to_toml(asked).encode()).hexdigest()
 
 
 def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file and apply `key=value` changes, each value written as in TOML (bare words
-    are strings).
+    """Read a recipe file and apply `key=value` changes.
+
+    Each value is written as in TOML; bare words are strings.
     """
     return build_from(path, recipe_from, read_values(path, changes))
 
@@ -200,9 +200,7 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
 
 
 def build(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
-    """Fill a dataclass from parsed TOML: every key known, every value of its type, a list for a
-    tuple.
-    """
+    """Fill a dataclass from TOML: every key known, every value of its type, lists for tuples."""
     kinds, made = typing.get_type_hints(kind), {}
     for key, value in values.items():
         one_of("key", key, kinds)
@@ -233,9 +231,7 @@ def build(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
 
 
 def _tuple(key: str, values: list[Any], kinds: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A list from TOML as the tuple that a field wants: as many values as it has, or any number of
-    one type.
-    """
+    """A list as the tuple that a field wants: of its length, or any number of one type."""
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         kinds = (kinds[0],) * len(values)
     allowed = [(int, float) if kind is float else (kind,) for kind in kinds]

@@ -1,4 +1,4 @@
-"""The light-enhancement curve on batches of tensors, with gradients; for pictures: `undim.apply_curves`."""
+"""The light-enhancement curve on batches of tensors, with gradients."""
 
 from __future__ import annotations
 

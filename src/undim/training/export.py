@@ -1,6 +1,4 @@
-"""From a trained net to the ONNX file that ships: written, read back, and compared before it
-counts.
-"""
+"""From a trained net to the ONNX file that ships: written, read back, and compared."""
 
 from __future__ import annotations
 
@@ -30,8 +28,7 @@ FAINT = 1e-30  # a smaller weight says nothing
 
 
 def model_metadata(recipe: RecipeHead, net: nn.Module, **facts: str) -> dict[str, str]:
-    """What a model file says of itself: where it comes from, and the `facts` that rebuild and use
-    the net.
+    """What a model file says of its origin, and the `facts` that rebuild and use the net.
 
     Those of a net that estimates curve maps are model, iterations, width and maps_size
     (`undim.model.runtime.ModelInfo`).
@@ -92,7 +89,8 @@ def export_onnx(
     difference = _difference(model, data, planes, multiple)
     if not difference <= TOLERANCE:
         raise ModelError(
-            f"the exported file differs from the net by {difference:.2g}; at most {TOLERANCE} is accepted"
+            f"the exported file differs from the net by {difference:.2g}; at most {TOLERANCE} is "
+            "accepted"
         )
     write_atomically(path, data, overwrite=True)
     return difference

@@ -37,8 +37,8 @@ from undim.training.data.pictures import Batch, ImageCache, batches, find_pictur
 from undim.training.export import export_onnx, model_metadata
 from undim.training.losses import loss_terms
 from undim.training.nets import MODELS, count_parameters, initialise
+from undim.training.processes import Processes, keep_freed_memory, use_bfloat16
 from undim.training.record import Record
-from undim.training.workers import Workers, keep_freed_memory, use_bfloat16
 
 Objective = Callable[[Tensor], Tensor]
 Indices = npt.NDArray[np.intp]
@@ -55,9 +55,9 @@ def train(
     processes only the first writes and returns it.
     """
     keep_freed_memory()
-    with Workers(device) as workers:
+    with Processes(device) as processes:
         run = Path(run)
-        if workers.first and not resume and run.exists() and any(run.iterdir()):
+        if processes.first and not resume and run.exists() and any(run.iterdir()):
             raise TrainingError(f"{run} is not empty; resume it with --resume or choose another -o")
         files = find_pictures(data, recipe.folder)
         training, validation = _split(recipe, len(files))
@@ -66,7 +66,7 @@ def train(
         torch.manual_seed(recipe.seed)
         model = MODELS[recipe.model](iterations=recipe.iterations, width=recipe.width)
         initialise(model, recipe.initialisation)
-        model = model.to(workers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.Adam(
             model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
@@ -75,26 +75,27 @@ def train(
         if resume and checkpoint.exists():
             begin = _restore(checkpoint, model, optimizer, recipe, cache.fingerprint)
 
-        terms_of = objective(model, recipe, workers.device)
+        terms_of = objective(model, recipe, processes.device)
         steps = math.ceil(len(training) / recipe.batch)
         sources = {
-            "processes": workers.size,
-            "device": str(workers.device),
+            "processes": processes.size,
+            "device": str(processes.device),
             "data_fingerprint": cache.fingerprint,
             "pictures": len(cache.names),
         }
-        if workers.first:
-            numbers = "bfloat16" if use_bfloat16(recipe.precision, workers.device) else "float32"
+        if processes.first:
+            numbers = "bfloat16" if use_bfloat16(recipe.precision, processes.device) else "float32"
             print(
-                f"{recipe.name}: {recipe.model}, {count_parameters(model):,} parameters; {len(training)} pictures to "
-                f"train on, {len(validation)} to validate on; {workers.device}, {numbers}",
+                f"{recipe.name}: {recipe.model}, {count_parameters(model):,} parameters; "
+                f"{len(training)} pictures to "
+                f"train on, {len(validation)} to validate on; {processes.device}, {numbers}",
                 file=sys.stderr,
             )
         with (
             Record(
-                run, recipe, list(recipe.losses), sources, begin=begin, enabled=workers.first
+                run, recipe, list(recipe.losses), sources, begin=begin, enabled=processes.first
             ) as record,
-            _progress(steps * recipe.epochs, steps * begin, shown=workers.first) as bar,
+            _progress(steps * recipe.epochs, steps * begin, shown=processes.first) as bar,
         ):
             for epoch in range(begin, recipe.epochs):
                 torch.manual_seed(
@@ -103,10 +104,10 @@ def train(
                 model.train()
                 start, total, count = time.monotonic(), torch.zeros(len(recipe.losses)), 0
                 for batch in batches(
-                    cache, training, recipe, epoch=epoch, rank=workers.rank, world=workers.size
+                    cache, training, recipe, epoch=epoch, rank=processes.rank, world=processes.size
                 ):
                     terms, pictures, norm = update(
-                        batch, terms_of, model, optimizer, recipe, workers
+                        batch, terms_of, model, optimizer, recipe, processes
                     )
                     if not (terms.isfinite().all() and norm.isfinite()):
                         raise TrainingError(
@@ -119,16 +120,16 @@ def train(
                 if len(validation):
                     model.eval()
                     start = time.monotonic()
-                    terms = _validate(cache, validation, recipe, terms_of, workers)
+                    terms = _validate(cache, validation, recipe, terms_of, processes)
                     record.write(epoch + 1, "val", terms, time.monotonic() - start)
-                if workers.first:
+                if processes.first:
                     state = {
                         "epoch": str(epoch + 1),
                         "recipe": to_toml(recipe),
                         "fingerprint": cache.fingerprint,
                     }
                     save_checkpoint(checkpoint, model, optimizer, state)
-        if not workers.first:
+        if not processes.first:
             return None
         facts = {
             "model": recipe.model,
@@ -178,8 +179,8 @@ def _split(recipe: Recipe, pictures: int) -> tuple[Indices, Indices]:
         raise DataError(f"train = {recipe.train!r} chooses none of the {pictures} pictures")
     if len(both := np.intersect1d(training, validation)):
         raise ConfigError(
-            f"train = {recipe.train!r} and validation = {recipe.validation!r} share {len(both)} of the {pictures} "
-            f"pictures, the first is {both[0]}; choose slices that do not meet"
+            f"train = {recipe.train!r} and validation = {recipe.validation!r} share {len(both)} "
+            f"of the {pictures} pictures, the first is {both[0]}; choose slices that do not meet"
         )
     return training, validation
 
@@ -191,9 +192,7 @@ def _restore(
     recipe: Recipe,
     fingerprint: str,
 ) -> int:
-    """Fill model and optimiser from a checkpoint of this recipe and data; returns the number of
-    epochs done.
-    """
+    """Fill model and optimiser from a checkpoint of this recipe and data; the epochs done."""
     state = load_checkpoint(checkpoint, model, optimizer)
     before = recipe_from(tomllib.loads(state["recipe"]))
     words = {
@@ -218,7 +217,10 @@ def _progress(total: int, initial: int, *, shown: bool) -> tqdm[NoReturn]:
     """A bar on a terminal; elsewhere a line now and then, so that a log file stays readable."""
     if sys.stderr.isatty():
         return tqdm(total=total, initial=initial, unit="step", disable=not shown)
-    line = "{percentage:.0f}%, step {n_fmt} of {total_fmt}, {elapsed} passed, {remaining} left{postfix}\n"
+    line = (
+        "{percentage:.0f}%, step {n_fmt} of {total_fmt}, {elapsed} passed, {remaining} "
+        "left{postfix}\n"
+    )
     return tqdm(
         total=total,
         initial=initial,
@@ -235,20 +237,18 @@ def update(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
-    workers: Workers,
+    processes: Processes,
 ) -> tuple[Tensor, int, Tensor]:
-    """One update; returns the mean terms, the number of pictures and the gradient's norm, over all
-    processes.
-    """
+    """One update: mean terms, number of pictures and norm of the gradient, of all processes."""
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     terms = torch.zeros(len(recipe.losses))
     if batch.names:  # the last batch of an epoch may leave a process without a picture
-        values = terms_of(workers.tensor(batch))
+        values = terms_of(processes.tensor(batch))
         torch.autograd.backward(values.sum())
         terms = values.detach().cpu()
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    terms, pictures = workers.average(terms, len(batch.names), gradients)
+    terms, pictures = processes.average(terms, len(batch.names), gradients)
     norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip or math.inf)
     optimizer.step()
     return terms, pictures, norm
@@ -256,14 +256,14 @@ def update(
 
 @torch.no_grad()
 def _validate(
-    cache: ImageCache, indices: Indices, recipe: Recipe, terms_of: Objective, workers: Workers
+    cache: ImageCache, indices: Indices, recipe: Recipe, terms_of: Objective, processes: Processes
 ) -> Tensor:
     total, count = torch.zeros(len(recipe.losses)), 0
-    for batch in batches(cache, indices, recipe, rank=workers.rank, world=workers.size):
+    for batch in batches(cache, indices, recipe, rank=processes.rank, world=processes.size):
         if batch.names:
-            total += terms_of(workers.tensor(batch)).cpu() * len(batch.names)
+            total += terms_of(processes.tensor(batch)).cpu() * len(batch.names)
             count += len(batch.names)
-    return workers.average(total / max(count, 1), count, [])[0]
+    return processes.average(total / max(count, 1), count, [])[0]
 
 
 def _not_finite(recipe: Recipe, terms: Tensor, step: str, batch: Batch) -> str:
@@ -274,7 +274,8 @@ def _not_finite(recipe: Recipe, terms: Tensor, step: str, batch: Batch) -> str:
         else "the loss is finite, but its gradient is not"
     )
     return (
-        f"{what} at {step}; pictures: {', '.join(batch.names)}. Look at these pictures, lower learning_rate, set "
+        f"{what} at {step}; pictures: {', '.join(batch.names)}. Look at these pictures, lower "
+        "learning_rate, set "
         "gradient_clip, or choose a form of the loss whose gradient is finite on grey pictures "
         "(color_constancy_paper); the checkpoint holds the last whole epoch"
     )

@@ -19,14 +19,12 @@ from torch.nn.functional import avg_pool2d, conv2d, pad
 
 
 def _regions(image: Tensor, size: int) -> Tensor:
-    """Mean intensity of non-overlapping size x size regions; borders that fill no region are left
-    out.
-    """
+    """Mean intensity of size x size regions side by side; borders that fill none are left out."""
     return avg_pool2d(image.mean(dim=1, keepdim=True), size)
 
 
 def spatial_consistency_paper(low: Tensor, enhanced: Tensor) -> Tensor:
-    """L = 1/K sum_i sum_{j in 4 neighbours of i} (|Y_i - Y_j| - |I_i - I_j|)^2 over 4 x 4 regions (eq. 4).
+    """L = 1/K sum_i sum_{j in 4 neighbours} (|Y_i - Y_j| - |I_i - I_j|)^2, 4 x 4 regions (eq. 4).
 
     Y, I: region means of enhanced and low.  Pairs across the border do not exist, so equal
     brightening is free.
@@ -40,8 +38,7 @@ def spatial_consistency_paper(low: Tensor, enhanced: Tensor) -> Tensor:
 
 
 def spatial_consistency_released(low: Tensor, enhanced: Tensor) -> Tensor:
-    """L = 1/K sum_i sum_{j in 4 neighbours} ((Y_i - Y_j) - (I_i - I_j))^2, with zeros beyond the
-    border.
+    """L = 1/K sum_i sum_{j in 4 neighbours} ((Y_i - Y_j) - (I_i - I_j))^2, zeros beyond the border.
 
     Deviates from the paper in two ways: differences are signed, and the pooled maps are padded with
     zeros, so that a uniform brightening is punished at the border.
@@ -58,8 +55,9 @@ def spatial_consistency_released(low: Tensor, enhanced: Tensor) -> Tensor:
 
 
 def spatial_consistency_keras(low: Tensor, enhanced: Tensor) -> Tensor:
-    """L = 1/K sum_i (4 d_i^2 + (d_i - d_left)^2 + (d_i - d_right)^2) / 3 with d = Y - I, zeros
-    beyond the border.
+    """L = 1/K sum_i (4 d_i^2 + (d_i - d_left)^2 + (d_i - d_right)^2) / 3 with d = Y - I.
+
+    Beyond the border there are zeros.
 
     What the Keras example computes: its 3 x 3 kernels are laid out in the wrong axis order and
     become 1 x 3 kernels with three outputs.  Vertical neighbours are never compared, and plain
@@ -71,22 +69,22 @@ def spatial_consistency_keras(low: Tensor, enhanced: Tensor) -> Tensor:
 
 
 def exposure_paper(enhanced: Tensor, *, target: float = 0.6, patch: int = 16) -> Tensor:
-    """L = 1/M sum_k |Y_k - E| over patch x patch regions with mean intensity Y_k and target E (eq.
-    5).
-    """
+    """L = 1/M sum_k |Y_k - E| over patch x patch regions of mean intensity Y_k (eq. 5)."""
     return (_regions(enhanced, patch) - target).abs().mean()
 
 
 def exposure_released(enhanced: Tensor, *, target: float = 0.6, patch: int = 16) -> Tensor:
-    """L = 1/M sum_k (Y_k - E)^2: squared where the paper has the absolute value.  The Keras example
-    agrees.
+    """L = 1/M sum_k (Y_k - E)^2: squared where the paper has the absolute value.
+
+    The Keras example agrees.
     """
     return (_regions(enhanced, patch) - target).square().mean()
 
 
 def color_constancy_paper(enhanced: Tensor) -> Tensor:
-    """L = sum_{(p,q) in {RG, RB, GB}} (J_p - J_q)^2 with the channel means J (eq. 6); smooth on
-    grey images.
+    """L = sum_{(p,q) in {RG, RB, GB}} (J_p - J_q)^2 with the channel means J (eq. 6).
+
+    It is smooth on grey images.
     """
     red, green, blue = enhanced.mean(dim=(2, 3)).unbind(dim=1)
     return ((red - green).square() + (red - blue).square() + (green - blue).square()).mean()
@@ -108,7 +106,7 @@ def _squared_steps(maps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def illumination_smoothness_paper(curve_maps: Tensor) -> Tensor:
-    """L = 1/N sum_n sum_{c in RGB} mean (|dA/dx| + |dA/dy|)^2 over the N maps of each channel (eq. 7).
+    """L = 1/N sum_n sum_{c in RGB} mean (|dA/dx| + |dA/dy|)^2, N maps a channel (eq. 7).
 
     Forward differences, taken where both exist; a map that all steps share counts as N = 1.
     """
@@ -142,8 +140,9 @@ def illumination_smoothness_keras(curve_maps: Tensor) -> Tensor:
 
 
 def ssim(low: Tensor, enhanced: Tensor) -> Tensor:
-    """L = 1 - SSIM(low, enhanced), Wang et al. 2004: 11 x 11 Gaussian, sigma 1.5, K1 = 0.01, K2 =
-    0.03, no padding.
+    """L = 1 - SSIM(low, enhanced), Wang et al. 2004.
+
+    11 x 11 Gaussian, sigma 1.5, K1 = 0.01, K2 = 0.03, no padding.
 
     Measured against the dark input: it rewards leaving the picture as it is.
     """
@@ -166,7 +165,7 @@ def ssim(low: Tensor, enhanced: Tensor) -> Tensor:
 
 
 def total_variation(enhanced: Tensor) -> Tensor:
-    """L = 1/B sum (|dY/dy| + |dY/dx|), the sum over pixels and channels, so it grows with the picture's size.
+    """L = 1/B sum (|dY/dy| + |dY/dx|) over pixels and channels: it grows with the picture.
 
     TensorFlow's documentation also sums it over the batch: its weight w is the weight w B here.
     """
@@ -195,8 +194,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 def loss_terms(
     losses: Mapping[str, Mapping[str, float]], tensors: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Weighted terms by name: `weight * loss(...)` with the tensors that each formula asks for by
-    name.
+    """Weighted terms by name: `weight * loss(...)` of the tensors that each formula names.
 
     losses: name -> {"weight": w, further arguments of the formula}; tensors: "low", "enhanced",
         "curve_maps" ...

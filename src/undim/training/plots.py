@@ -1,5 +1,6 @@
-"""Loss curves of a training run, from its `log.csv`: one PNG per loss and an overview. Needs
-matplotlib.
+"""Loss curves of a training run, from its `log.csv`: a PNG per loss and an overview.
+
+They need matplotlib.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ class Log:
 
 
 def read_log(run: str | Path) -> Log:
-    """Read RUN/log.csv: columns epoch, split ("train" or "val"), loss, one per weighted term,
-    seconds.
+    """Read RUN/log.csv.
+
+    Columns are epoch, split ("train" or "val"), loss, one per weighted term, and seconds.
     """
     path = Path(run) / "log.csv"
     if not path.is_file():
@@ -58,8 +60,7 @@ def read_log(run: str | Path) -> Log:
 
 
 def plot_losses(run: str | Path, output: str | Path | None = None) -> list[Path]:
-    """Write one PNG per loss, training and validation over epochs, and `losses.png` with all of
-    them.
+    """Write one PNG per loss, training and validation over epochs, and `losses.png` with all.
 
     The files go to `output`, by default RUN/plots. Needs the extra `train`; raises
     MissingExtraError without.

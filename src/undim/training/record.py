@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """Writes the run folder's log; a run that resumes after epoch `begin` has later rows cut off
-    first.
+    """Writes the run folder's log; a run that resumes after epoch `begin` loses later rows.
 
     Of several processes only one is `enabled` to write.
     """
@@ -38,7 +37,9 @@ class Record:
         begin: int = 0,
         enabled: bool = True,
     ) -> None:
-        """terms: the names of the weighted losses; sources: what environment.json says of data and
+        """Begin the record.
+
+        terms: the names of the weighted losses; sources: what environment.json says of data and
         device.
         """
         self.terms = list(terms)

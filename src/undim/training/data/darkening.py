@@ -1,5 +1,4 @@
-"""Dark captures made from clean photographs, in linear light, the way a camera would have made
-them.
+"""Dark captures made from clean photographs in linear light, as a camera would make them.
 
 A photograph y is taken back to scene light, exposed again with less of it, disturbed by noise, and
 developed by the same tone curve:
@@ -90,8 +89,9 @@ def linear_to_srgb(light: Tensor) -> Tensor:
 
 
 def tone_curve(v: Tensor, p: Tensor) -> Tensor:
-    """S_p(v) = v^p / (v^p + (1 - v)^p) on [0, 1]; p > 1 adds contrast, and S_{1/p} is the inverse
-    of S_p.
+    """S_p(v) = v^p / (v^p + (1 - v)^p) on [0, 1].
+
+    p > 1 adds contrast, and S_{1/p} is the inverse of S_p.
     """
     v = v.clamp(0, 1)
     low, high = v**p, (1 - v) ** p
@@ -99,8 +99,9 @@ def tone_curve(v: Tensor, p: Tensor) -> Tensor:
 
 
 def gaussian_blur(x: Tensor, sigma: Tensor, radius: int = 3) -> Tensor:
-    """Blur (B, C, H, W) with one Gaussian per image, sigma (B,) in pixels, keeping the variance of
-    white noise.
+    """Blur (B, C, H, W) with one Gaussian per image, sigma (B,) in px.
+
+    White noise keeps its variance.
     """
     t = torch.arange(-radius, radius + 1, dtype=x.dtype)
     k = torch.exp(-0.5 * (t / sigma.clamp_min(0.05)[:, None]) ** 2)
@@ -113,9 +114,7 @@ def gaussian_blur(x: Tensor, sigma: Tensor, radius: int = 3) -> Tensor:
 
 
 def jpeg_round_trip(image: Tensor, quality: int, *, subsampled: bool = False) -> Tensor:
-    """Store one (3, H, W) picture in [0, 1] as a JPEG file with 4:4:4 (or 4:2:0) chroma and read it
-    back.
-    """
+    """Store one (3, H, W) picture in [0, 1] as JPEG, chroma 4:4:4 or 4:2:0, and read it back."""
     array = (image.permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(array).save(file, "JPEG", quality=quality, subsampling=2 if subsampled else 0)
@@ -123,8 +122,7 @@ def jpeg_round_trip(image: Tensor, quality: int, *, subsampled: bool = False) ->
 
 
 def lamp_light(clean: Tensor, share: float, largest: float, generator: torch.Generator) -> Tensor:
-    """Light sources for pixels without neighbours: (B, 3, H, W) in linear light, 0 where there is
-    no lamp.
+    """Light sources for lone pixels: (B, 3, H, W) in linear light, 0 where there is no lamp.
 
     A `share` of the pictures gets lamps on up to `largest` of its pixels, more often few than many.
     A lamp is 1.2 to

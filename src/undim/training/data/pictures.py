@@ -1,5 +1,4 @@
-"""Pictures for training: found, decoded once into a memory-mapped cache, augmented and served in
-batches.
+"""Pictures for training: found, decoded once into a cache, augmented and served in batches.
 
 A picture is RGB, uint8.  The cache is one flat file of all pictures at the recipe's size; its key
 is the content of every file and that size, so a changed file makes a new cache and an unchanged
@@ -37,8 +36,8 @@ def find_pictures(data: str | Path, folder: str = ".") -> list[Path]:
     root = next((p for p in (data / folder, data / "our485" / folder) if p.is_dir()), None)
     if root is None and data.is_dir():
         raise DataError(
-            f"{data} holds no folder {folder}/; give --data the folder that does (LOL's our485, or its root), "
-            "or train on the pictures of a plain folder with --set folder=."
+            f"{data} holds no folder {folder}/; give --data the folder that does (LOL's our485, "
+            "or its root), or train on the pictures of a plain folder with --set folder=."
         )
     if root is None:
         raise DataError(f"{data} is not a folder; give --data a folder of pictures")
@@ -52,8 +51,9 @@ def find_pictures(data: str | Path, folder: str = ".") -> list[Path]:
 
 @dataclass(frozen=True)
 class ImageCache:
-    """All pictures of a run at one size: `pixels` (N, size, size, 3) uint8, memory-mapped, and
-    their file names.
+    """All pictures of a run at one size, and their file names.
+
+    `pixels` is (N, size, size, 3) uint8, memory-mapped.
     """
 
     pixels: Pixels
@@ -62,8 +62,9 @@ class ImageCache:
 
     @classmethod
     def open(cls, files: Sequence[Path], *, size: int, cache_dir: Path | None = None) -> ImageCache:
-        """Map the cache of these files at size x size (Pillow's antialiased bilinear resize),
-        making it if absent.
+        """Map the cache of these files at size x size, making it if absent.
+
+        Pillow's antialiased bilinear filter resizes them.
 
         It lies in `cache_dir`, by default the folder that UNDIM_CACHE names, or ~/.cache/undim.
         """
@@ -128,8 +129,7 @@ def batches(
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[Batch]:
-    """One pass over `indices`: shuffled and augmented where `epoch` is given, in order and
-    untouched where not.
+    """One pass over `indices`: shuffled and augmented by `epoch`, or in order and untouched.
 
     What an epoch draws depends on the recipe's seed and the epoch's number alone, so that a resumed
     run sees what an unbroken one would.  Of `world` processes each takes every world-th picture of

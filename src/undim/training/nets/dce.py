@@ -45,8 +45,9 @@ def _separable(inputs: int, outputs: int) -> nn.Module:
 
 
 class DCENet(_CurveNet):
-    """DCE-Net: seven 3 x 3 convolutions with symmetric concatenation, `width` wide, 3 n maps (CVPR
-    2020, sec. 3.2).
+    """DCE-Net: seven 3 x 3 convolutions, `width` wide, to 3 n maps (CVPR 2020, sec. 3.2).
+
+    Concatenation is symmetric.
 
     79,416 parameters at width 32 and 8 iterations.
     """
@@ -57,8 +58,7 @@ class DCENet(_CurveNet):
 
 
 class DCENetPP(_CurveNet):
-    """DCE-Net++: the same net with depthwise separable convolutions and 3 maps that all n steps
-    share (TPAMI 2021).
+    """DCE-Net++: depthwise separable convolutions, and 3 maps that all n steps share (TPAMI 2021).
 
     10,561 parameters at width 32, for any number of iterations.
     """

@@ -10,18 +10,20 @@ LEAST = 2e-3  # half a step of 8 bits: what the filter took away is not scaled u
 
 
 class DenoiserNet(nn.Module):
-    """both (B, 6, H, W) in [0, 1], H and W multiples of 8 -> the picture without its noise, (B, 3,
-    H, W), not clipped.
+    """both (B, 6, H, W) in [0, 1] -> the picture without its noise, (B, 3, H, W), not clipped.
 
-    `both` is the brightened picture and, as the last three planes, the same picture filtered before the curve. What the
-    filter took away, averaged over blocks of 8 x 8, is the unit of all that the net sees and says: it learns one thing
-    for noise of all strengths. It sees what was taken away, and the filtered picture less its mean around, each number
-    p bent to p / (1 + |p| / 4), folded into 24 planes of half the size; three levels, `widths` wide, halve it twice
-    more, and the result is added to the filtered picture. A sample of the output depends on less than 48 px around it.
-    65,308 parameters and 6.7 GMAC a megapixel. A new net gives back the filtered picture: its last layer is zero, and
-    so are the ways back up from the smaller levels, which come in as they learn. Units are SiLU, since of ReLU whole
-    levels died, and the smallest level is shown means, since behind a strided convolution it stayed silent
-    (docs/experiments.md).
+    H and W are multiples of 8.
+
+    `both` is the brightened picture and, as the last three planes, the same picture filtered before
+    the curve. What the filter took away, averaged over blocks of 8 x 8, is the unit of all that the
+    net sees and says: it learns one thing for noise of all strengths. It sees what was taken away,
+    and the filtered picture less its mean around, each number p bent to p / (1 + |p| / 4), folded
+    into 24 planes of half the size; three levels, `widths` wide, halve it twice more, and the
+    result is added to the filtered picture. A sample of the output depends on less than 48 px
+    around it. 65,308 parameters and 6.7 GMAC a megapixel. A new net gives back the filtered
+    picture: its last layer is zero, and so are the ways back up from the smaller levels, which come
+    in as they learn. Units are SiLU, since of ReLU whole levels died, and the smallest level is
+    shown means, since behind a strided convolution it stayed silent (docs/lab/noise.md).
     """
 
     def __init__(self, widths: tuple[int, int, int] = (24, 32, 48)) -> None:

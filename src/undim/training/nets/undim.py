@@ -4,7 +4,7 @@ A camera that gives a scene less light changes every pixel by one function, deve
 develop^-1(x)); what undoes it is one function of the sample value, the same everywhere and in all
 three channels. So the net looks at *how much* light there is, not at where, and answers with n
 numbers a_k, one for each step of the curve. Photographs that free local maps were fitted to teach
-them the degradation instead of the world (docs/experiments.md).
+them the degradation instead of the world (docs/lab/model.md).
 """
 
 from __future__ import annotations
@@ -78,8 +78,9 @@ class LightProfile(nn.Module):
 
 
 def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
-    """The factor in [0, 1], of each place, on the numbers of the curve: (B, 1, H, W), (B, n) -> (B,
-    1, H, W).
+    """The factor in [0, 1] of each place on the curve's numbers.
+
+    (B, 1, H, W), (B, n) -> (B, 1, H, W)
 
     `light` is the mean of the channels of a thumbnail, y the brightness that the curve gives it,
     and
@@ -112,8 +113,7 @@ def highlight_restraint(light: Tensor, numbers: Tensor) -> Tensor:
 
 
 class UndimNet(nn.Module):
-    """Light profile -> two hidden layers, `width` wide -> n numbers, times the highlight restraint:
-    maps (B, n, H, W).
+    """Light profile -> two layers, `width` wide -> n numbers, restrained: maps (B, n, H, W).
 
     8,072 parameters at width 64 and 8 iterations. A new net is the identity: its last layer is
     zero. In training mode the maps are constant over the picture, for the lamps of training scenes

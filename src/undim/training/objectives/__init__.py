@@ -25,8 +25,9 @@ TRAINERS: dict[str, tuple[Callable[[Mapping[str, Any]], Any], Callable[..., Path
 def train(
     path: Path, changes: Sequence[str], data: Path, run: Path | None, *, resume: bool, device: str
 ) -> tuple[Path, Path | None]:
-    """Train by the recipe file at `path`; returns the run folder, by default runs/NAME, and the
-    model's ONNX file.
+    """Train by the recipe file at `path`; the run folder and the model's ONNX file.
+
+    The run folder is by default runs/NAME.
     """
     values = read_values(path, changes)
     trainer = values.get("trainer", "zero-reference")

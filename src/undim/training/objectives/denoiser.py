@@ -1,5 +1,4 @@
-"""Training of DenoiserNet on brightened dark captures that are made from clean photographs while it
-trains.
+"""Training of DenoiserNet on brightened dark captures of clean photographs, made on the way.
 
     undim train recipes/undim-denoiser.toml --data ../shared/data
 
@@ -38,8 +37,8 @@ from undim.training.data.darkening import Darkening, darken, gaussian_blur
 from undim.training.data.pictures import find_pictures, photograph
 from undim.training.export import export_onnx, model_metadata
 from undim.training.nets.denoiser import DenoiserNet
+from undim.training.processes import check_one_processor, keep_freed_memory, use_bfloat16
 from undim.training.record import Record
-from undim.training.workers import check_one_processor, keep_freed_memory, use_bfloat16
 
 PATCH = 96  # side in pixels
 # steps between checkpoints; each chapter's randomness is drawn anew, so that a run can resume there
@@ -48,8 +47,9 @@ CHAPTER = 500
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiserRecipe(RecipeHead):
-    """One run. `folders` lie below the data folder; `darkening` holds the ranges of `Darkening`
-    that differ.
+    """One run.
+
+    `folders` lie below the data folder; `darkening` holds the ranges of `Darkening` that differ.
     """
 
     trainer: str = "denoiser"
@@ -80,8 +80,9 @@ class DenoiserRecipe(RecipeHead):
 
 
 def clean_patches(files: Iterable[Path], patches: int, seed: int) -> Tensor:
-    """Patches (N, 3, 96, 96) uint8 of photographs whose long side was shrunk to 320 to 1024 px
-    (log-uniform).
+    """Patches (N, 3, 96, 96) uint8 of photographs.
+
+    Their long side was shrunk to 320 to 1024 px (log-uniform).
     """
     random = np.random.default_rng(seed)
     found = []
@@ -101,8 +102,7 @@ def clean_patches(files: Iterable[Path], patches: int, seed: int) -> Tensor:
 
 
 def grain(shape: tuple[int, int, int, int], generator: torch.Generator) -> Tensor:
-    """Noise of unit variance, (B, 3, H, W): fine grain, blotches and colour in other shares in
-    every picture.
+    """Noise of unit variance, (B, 3, H, W): grain, blotches and colour, mixed anew in each picture.
 
     Fine grain is white noise blurred by up to 1.2 px; some 55 % of the pictures have blotches too,
     blurred by 1 to
@@ -129,8 +129,9 @@ def grain(shape: tuple[int, int, int, int], generator: torch.Generator) -> Tenso
 
 
 def curve_to(image: Tensor, brightness: Tensor, shape: Tensor) -> Tensor:
-    """Curve maps (B, 8, 1, 1) that bring images (B, 3, H, W) to a mean brightness (B,), by
-    bisection.
+    """Curve maps (B, 8, 1, 1) that bring images (B, 3, H, W) to a mean brightness (B,).
+
+    By bisection.
 
     shape (B, 8, 1, 1) is added to the constant curve that does so, before the maps are clipped to
     [-1, 1].
@@ -145,9 +146,7 @@ def curve_to(image: Tensor, brightness: Tensor, shape: Tensor) -> Tensor:
 
 
 def filtered(dark: Tensor, maps: Tensor, doubt: Tensor) -> Tensor:
-    """Dark captures (B, 3, H, W) through the fast filter, as `--denoise auto` sets it, and then the
-    curve.
-    """
+    """Dark captures (B, 3, H, W) through the filter that `--denoise auto` sets, then the curve."""
     pictures = []
     for image, curve, factor in zip(
         dark.permute(0, 2, 3, 1).contiguous().numpy(), maps.numpy(), doubt, strict=True
@@ -165,9 +164,7 @@ def filtered(dark: Tensor, maps: Tensor, doubt: Tensor) -> Tensor:
 def draw_pairs(
     patches: Tensor, recipe: DenoiserRecipe, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """One batch: what the net is shown, (B, 6, 96, 96), and what is wanted, (B, 3, 96, 96),
-    brightened, in [0, 1].
-    """
+    """One batch, brightened, in [0, 1]: what is shown (B, 6, 96, 96) and wanted (B, 3, 96, 96)."""
     b = recipe.batch
     clean = patches[torch.randint(len(patches), (b,), generator=generator)].float() / 255
     turn = int(torch.randint(8, (1,), generator=generator))
@@ -187,8 +184,9 @@ def draw_pairs(
 
 
 def coarse_ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Mean SSIM (Wang et al. 2004) in square windows of 8 x 8, every fourth: a fifth of the cost of
-    the Gaussian's.
+    """Mean SSIM (Wang et al. 2004) in every fourth square window of 8 x 8.
+
+    A fifth of the cost of the Gaussian's.
     """
 
     def mean(z: Tensor) -> Tensor:
@@ -206,8 +204,7 @@ def coarse_ssim(x: Tensor, y: Tensor) -> Tensor:
 def train_denoiser(
     recipe: DenoiserRecipe, patches: Tensor, run: Path, sources: Mapping[str, object] | None = None
 ) -> nn.Module:
-    """Minimise the mean over pictures of log(mean squared error + 1e-5), the PSNR, plus the
-    weighted 1 - SSIM.
+    """Minimise the mean over pictures of log(MSE + 1e-5), the PSNR, plus the weighted 1 - SSIM.
 
     The run folder gets the log, one epoch of which is a chapter of 500 steps, and the checkpoints;
     `sources` is for its environment.json, and the `data_fingerprint` in it for the checkpoint. A
@@ -282,16 +279,12 @@ def train_denoiser(
 
 
 def rate(step: int, recipe: DenoiserRecipe) -> float:
-    """The learning rate, as a share of its peak: a rise over 300 steps, a plateau, and a straight
-    fall to 0.
-    """
+    """The learning rate, as a share of its peak: 300 steps up, a plateau, straight down to 0."""
     return min((step + 1) / 300, 1.0, (recipe.steps - step) / recipe.decay)
 
 
 def course(recipe: DenoiserRecipe, step: int) -> str:
-    """What a checkpoint at a step depends on: the recipe, but on its length only once the learning
-    rate fell.
-    """
+    """What a checkpoint depends on: the recipe, on its length only once the learning rate fell."""
     return repr(
         recipe
         if step > recipe.steps - recipe.decay
@@ -307,8 +300,9 @@ def train(
     resume: bool = False,
     device: str = "auto",
 ) -> Path:
-    """Train on the photographs in the recipe's folders below `data`; the run folder is that of
-    `loop.train`.
+    """Train on the photographs in the recipe's folders below `data`.
+
+    The run folder is that of `loop.train`.
 
     Returns the path of the trained net's ONNX file.
     """

@@ -33,8 +33,9 @@ WELL_LIT_FLOOR = 1e-4  # 40 dB, of pictures that are to stay as they are
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureRecipe(RecipeHead):
-    """One run. `folders` lie below the data folder; `darkening` holds the ranges of `Darkening`
-    that differ.
+    """One run.
+
+    `folders` lie below the data folder; `darkening` holds the ranges of `Darkening` that differ.
     """
 
     trainer: str = "exposure"
@@ -76,9 +77,7 @@ class ExposureRecipe(RecipeHead):
 
 
 def scene_crops(files: Iterable[Path], crops: int, seed: int) -> Tensor:
-    """Crops of photographs, between a third of their sides and all of them, as thumbnails (N, 3,
-    24, 24) uint8.
-    """
+    """Crops, of a third to all of a photograph's sides, as thumbnails (N, 3, 24, 24) uint8."""
     random = np.random.default_rng(seed)
     found = []
     for file in files:
@@ -100,8 +99,9 @@ def scene_crops(files: Iterable[Path], crops: int, seed: int) -> Tensor:
 def draw_pairs(
     scenes: Tensor, recipe: ExposureRecipe, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """One batch of (dark, wanted) thumbnails, each (B, 3, 24, 24) in [0, 1]; the first ones are
-    well lit and equal.
+    """One batch of (dark, wanted) thumbnails (B, 3, 24, 24) in [0, 1].
+
+    The first ones are well lit and equal.
     """
     wanted = scenes[torch.randint(len(scenes), (recipe.batch,), generator=generator)].float() / 255
     if recipe.scene_stops:
@@ -122,7 +122,7 @@ def draw_pairs(
 def train_exposure(
     net: nn.Module, recipe: ExposureRecipe, scenes: Tensor, report: Report | None = None
 ) -> None:
-    """Minimise the mean over pictures of log(mean squared error + floor): their PSNR up to a best one.
+    """Minimise the mean over pictures of log(MSE + floor): their PSNR, up to a best one.
 
     The floor stands at 30 dB for dark captures and at 40 dB for well-lit pictures. `report` is that
     of `minimise`.

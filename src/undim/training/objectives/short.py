@@ -16,8 +16,8 @@ from undim.measure.provenance import fingerprint
 from undim.training.checkpoints import save_model
 from undim.training.config import RecipeHead
 from undim.training.export import export_onnx, model_metadata
+from undim.training.processes import check_one_processor
 from undim.training.record import Record
-from undim.training.workers import check_one_processor
 
 EPOCH = 100  # steps between two lines of the log
 

@@ -1,4 +1,4 @@
-"""What a training run works with: processes, a device, bfloat16 where the hardware has it, memory."""
+"""What a training run works with: processes, a device, bfloat16 where there is any, memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from undim.errors import DeviceError, TrainingError
 from undim.training.data.pictures import Batch
 
 
-class Workers:
+class Processes:
     """The processes that train together (one, unless started by torchrun) and this one's device."""
 
     def __init__(self, device: str) -> None:
@@ -32,7 +32,7 @@ class Workers:
         )
         self.first = self.rank == 0
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> Processes:
         if self.size > 1:
             # What torch.optim imports at the first step takes the group of that moment as default
             # arguments: imported after it, they keep it and its threads past destroy_process_group,
@@ -50,9 +50,7 @@ class Workers:
         return torch.from_numpy(batch.low).permute(0, 3, 1, 2).to(self.device)
 
     def average(self, terms: Tensor, pictures: int, gradients: list[Tensor]) -> tuple[Tensor, int]:
-        """Mean over all processes' pictures, of the terms (returned) and of the gradients (in
-        place).
-        """
+        """Mean over all processes' pictures: terms are returned, gradients changed in place."""
         if self.size == 1:
             return terms, pictures
         parts = [
@@ -72,8 +70,9 @@ class Workers:
 
 
 def check_one_processor(name: str, device: str) -> None:
-    """Raise DeviceError or TrainingError where a recipe for one process on the processor is told
-    otherwise.
+    """Raise where a recipe for one process on the processor is told otherwise.
+
+    DeviceError or TrainingError.
     """
     if device == "cuda":
         raise DeviceError(f"{name} trains on the processor; leave --device away")
@@ -98,9 +97,7 @@ def keep_freed_memory() -> None:
 
 
 def use_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether convolutions run in bfloat16: when told, or by `auto` where the hardware multiplies
-    in it.
-    """
+    """Whether convolutions run in bfloat16: told, or `auto` where hardware multiplies in it."""
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
