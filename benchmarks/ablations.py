@@ -35,7 +35,7 @@ from undim.training.nets.dce import DCENet
 from undim.training.nets.undim import UndimNet, highlight_restraint
 from undim.training.objectives.exposure import ExposureRecipe, scene_crops, train_exposure
 
-RECIPE = Path(__file__).parent.parent / "recipes" / "undim.toml"
+RECIPE = Path(__file__).parent.parent / "recipes" / "undim-global.toml"
 Net = Callable[[], nn.Module]
 Pairs = list[tuple[Image, Image]]
 

@@ -36,7 +36,7 @@ from undim.training.objectives.exposure import (
     train_exposure,
 )
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "undim.toml"
+RECIPE = Path(__file__).parents[2] / "recipes" / "undim-global.toml"
 IDEAL = Darkening(stops=(0, 0), cast=0, flare=0, shot=(1e-12, 1e-12), jpeg=0)
 
 

@@ -19,8 +19,9 @@ from undim.training.export import TOLERANCE, export_onnx
 from undim.training.nets import INITIALISATIONS, MODELS, count_parameters, initialise
 
 # what each model declares: parameters as made, and number of maps for n iterations
-PARAMETERS = {"DCENet": 79_416, "DCENetPP": 10_561, "UndimNet": 8_072}
+PARAMETERS = {"DCENet": 79_416, "DCENetPP": 10_561, "UndimNet": 8_072, "LocalLightNet": 27_336}
 MAPS = {"DCENet": lambda n: 3 * n, "DCENetPP": lambda n: 3, "UndimNet": lambda n: n}
+LEVELS = {"LocalLightNet": 8}
 METADATA = {
     "name": "test",
     "version": "1",
@@ -31,6 +32,20 @@ METADATA = {
     "licence": "CC0-1.0",
     "parameters": "0",
 }
+
+
+def maps_shape(name: str, n: int, b: int, h: int, w: int) -> tuple[int, ...]:
+    """Maps of the picture's size, or at levels of brightness one for 8 x 8 pixels."""
+    return (
+        (b, 1, LEVELS[name], -(-h // 8), -(-w // 8)) if name in LEVELS else (b, MAPS[name](n), h, w)
+    )
+
+
+def described(name: str, iterations: int = 8, **facts: object) -> dict[str, str]:
+    """The metadata of such a net."""
+    levels = {"guide": "max", "levels": LEVELS[name]} if name in LEVELS else {}
+    facts = {"model": name, "iterations": iterations, **levels, **facts}
+    return METADATA | {key: str(value) for key, value in facts.items()}
 
 
 def make(name: str, **arguments: int) -> torch.nn.Module:
@@ -62,14 +77,14 @@ def test_convention_parameter_counts_are_the_published_ones(name: str) -> None:
 )
 def test_any_batch_and_any_size(name: str, shape: tuple[int, ...]) -> None:
     maps = make(name)(picture(*shape))
-    assert maps.shape == (shape[0], MAPS[name](8), *shape[2:])
+    assert maps.shape == maps_shape(name, 8, shape[0], *shape[2:])
     assert maps.abs().max() <= 1
 
 
 def test_iterations_and_width_are_plain_arguments(name: str) -> None:
     model = make(name, iterations=4, width=8)
     maps = model(picture(1, 3, 16, 16))
-    assert maps.shape[1] == MAPS[name](4)
+    assert maps.shape == maps_shape(name, 4, 1, 16, 16)
     assert count_parameters(model) < PARAMETERS[name]
     assert enhance(picture(1, 3, 16, 16), maps, iterations=4).shape == (1, 3, 16, 16)
 
@@ -93,7 +108,7 @@ def test_every_parameter_learns(name: str) -> None:
 @pytest.mark.parametrize("width", [8, 32])
 def test_save_and_load(name: str, width: int, tmp_path: Path) -> None:
     model, path = make(name, iterations=5, width=width), tmp_path / "m.safetensors"
-    metadata = {**METADATA, "model": name, "iterations": "5", "width": str(width)}
+    metadata = described(name, 5, width=width)
     save_model(model.to(memory_format=torch.channels_last), path, metadata)
     loaded, found = load_model(path)
     assert found == metadata
@@ -104,7 +119,7 @@ def test_save_and_load(name: str, width: int, tmp_path: Path) -> None:
 
 def test_the_onnx_file_equals_the_net(name: str, tmp_path: Path) -> None:
     model, path = make(name, width=8), tmp_path / "m.onnx"
-    difference = export_onnx(model, path, {**METADATA, "iterations": "8"})
+    difference = export_onnx(model, path, described(name))
     assert difference < 1e-5 < TOLERANCE
     assert CurveEstimator(path).info.name == "test"
     assert_equal_maps(path, model)
@@ -131,7 +146,7 @@ def test_shipped_files_of_both_kinds_hold_the_same_net(shipped: str) -> None:
 
 def test_the_onnx_file_says_nothing_of_the_machine(name: str, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
-    export_onnx(make(name, width=8), path, {**METADATA, "iterations": "8"})
+    export_onnx(make(name, width=8), path, described(name))
     assert str(Path(__file__).parents[2]).encode() not in path.read_bytes()
     assert b".py" not in path.read_bytes()
     onnx.checker.check_model(onnx.load(path), full_check=True)
@@ -142,7 +157,7 @@ def test_a_net_that_is_not_finite_is_not_exported(name: str, tmp_path: Path) -> 
     with torch.no_grad():
         next(model.parameters()).fill_(torch.nan)
     with pytest.raises(ModelError, match="differs from the net by nan"):
-        export_onnx(model, tmp_path / "m.onnx", {**METADATA, "iterations": "8"})
+        export_onnx(model, tmp_path / "m.onnx", described(name))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -41,10 +41,21 @@ DEFAULT = "undim"
 MODELS: dict[str, Pretrained] = {
     "undim": Pretrained(
         file="undim.onnx",
-        sha256="b9b2c26fdd949a0a7bdfd6297249224ff93d83a487164a64c7b02e76f97cabe8",
+        sha256="SHA",
+        licence="Apache-2.0",
+        training_data="50 panoramas of high dynamic range (48 CC0, 2 BSD-3-Clause), 35 CC0 photographs "
+        "and the 24 Kodak photographs",
+        recipe="undim",
+        parameters=27336,
+        psnr=0.0,
+        ssim=0.0,
+    ),
+    "undim-global": Pretrained(
+        file="undim-global.onnx",
+        sha256="79a76ca14fde91b533cb2eb58eba0e8683b62207e4e019fb2eca1267af2c7b85",
         licence="Apache-2.0",
         training_data="35 CC0 photographs and the 24 Kodak photographs, darkened in linear light",
-        recipe="undim",
+        recipe="undim-global",
         parameters=8072,
         psnr=19.01,
         ssim=0.784,

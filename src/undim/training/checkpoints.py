@@ -23,7 +23,7 @@ from undim.training.nets import MODELS, count_parameters
 
 
 def save_model(model: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> None:
-    """Write weights, and metadata that rebuild the net: model, iterations and width at least."""
+    """Write weights, and metadata that rebuild the net: model, iterations, width, levels if any."""
     _save(model.state_dict(), Path(path), metadata)
 
 
@@ -31,9 +31,8 @@ def load_model(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
     """Rebuild a net from a model file, in evaluation mode; returns it with the file's metadata."""
     tensors, metadata = _load(Path(path), ModelError)
     try:
-        model = MODELS[metadata["model"]](
-            iterations=int(metadata["iterations"]), width=int(metadata["width"])
-        )
+        keys = ("iterations", "width", *(["levels"] if "levels" in metadata else []))
+        model = MODELS[metadata["model"]](**{key: int(metadata[key]) for key in keys})
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(

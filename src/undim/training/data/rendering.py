@@ -1,19 +1,18 @@
-"""The one rule for what is wanted, whatever the scene: the capture fused with the longer exposures
-that it lacks.
+"""The one rule for what is wanted of any scene: its capture fused with the longer exposures it lacks.
 
-A photographer who finds places too dark for the exposure at hand takes longer ones as well, and
-fuses them. With the light L of a capture (linear, 1 = white at its exposure) and its luma Y,
+A photographer who finds places too dark for the exposure at hand takes longer ones as well, and fuses
+them. With the light L of a capture (linear, 1 = white at its exposure) and its luma Y,
 
-    lack = mean over pixels of max(0, log2(shown / (Y + toe)))                       stops S =
-    min(onset · max(0, lack - spare), max(wide, gain · lack), most)              stops of the
-    bracket
-    bracket: 2^(S k / K) L,  k = 0 ... K,  K = ceil(S / 2), at least 1
+    lack = mean over pixels of max(0, log2(shown / (Y + toe)))                  in stops
+    S = min(onset max(0, lack - spare), max(wide, gain lack), most)             stops of the bracket
+    bracket: 2^(S k / K) L,   k = 0 ... K,   K = ceil(S / 2), at least 1
 
 developed by the camera's tone curve and fused (Mertens, Kautz and Van Reeth, "Exposure Fusion",
-Pacific Graphics 2007), the wanted picture is the brighter of the fusion and of the capture, sample
-by sample. An under-exposed picture asks for a wide bracket, one with some dark places for a narrow
-one, and one with few for a bracket of no width, whose fusion is the capture itself. So a well-lit
-picture stays what it is by the rule itself.
+Pacific Graphics 2007), the wanted picture is the brighter of the fusion and of the capture, sample by
+sample. An under-exposed picture asks for a wide bracket, one with some dark places for a narrow one,
+and one with few for a bracket of no width, whose fusion is the capture itself: so a well-lit picture
+stays what it is by the rule itself. Where a capture is darker than a careful camera would ever make
+it, the bracket begins at `deepest` stops below that camera's exposure.
 """
 
 from __future__ import annotations
@@ -45,6 +44,8 @@ class Rendering:
         wide: stops of a bracket as photographers take them; how dark its shortest exposure is
             hardly matters.
         gain: a very dark capture gets a wider one, of so many stops for each that its pixels lack.
+        deepest: stops below the exposure that a careful camera gives, at which a bracket begins at
+            the least: nobody takes a darker one on purpose.
         most: stops between the exposures at both ends of the bracket.
         toe: added to the luma: what is darker than that is black, however dark it is.
         exposedness: exponent of the weight exp(-(v - 1/2)^2 / (2 · 0.2^2)); those of contrast and
@@ -55,13 +56,24 @@ class Rendering:
     spare: float = 0.2
     onset: float = 3.0
     wide: float = 3.3
-    gain: float = 1.5
+    gain: float = 1.3
+    deepest: float = 2.5
     most: float = 6.0
     toe: float = 1e-3
     exposedness: float = 0.0
 
     def __post_init__(self) -> None:
-        for key in ("shown", "spare", "onset", "wide", "gain", "most", "toe", "exposedness"):
+        for key in (
+            "shown",
+            "spare",
+            "onset",
+            "wide",
+            "gain",
+            "deepest",
+            "most",
+            "toe",
+            "exposedness",
+        ):
             at_least(0, **{f"rendering.{key}": getattr(self, key)})
         if self.most > 2 * (BRACKET - 1):
             raise ConfigError(f"rendering.most = {self.most}: expected {2 * (BRACKET - 1)} or less")

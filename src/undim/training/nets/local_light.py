@@ -29,6 +29,7 @@ CELL = 8  # pixels of the thumbnail along a cell's sides
 FEATURES = 3 * BINS + 4
 STRONGEST = 1.5  # the order of tones holds up to this strength
 SLACK = 0.8  # of the largest drop that keeps the order: some slope must be left
+BRIGHT = 0.5  # levels from here on have the same strength everywhere
 LEAK = 0.05  # gradient beyond the clamps, in training
 
 
@@ -113,8 +114,9 @@ class LocalLightNet(nn.Module):
 
     The thumbnail (B, 3, H, W) is resized so that cells are even, h = ceil(H / 8), w = ceil(W / 8).
     Each cell's profile, those of the 3 x 3 and the 7 x 7 cells around it and that of the picture
-    are mixed by layers that all cells share, one of which looks at 3 x 3 cells, into Z numbers u:
-    with clamp to [0, 1],
+    are mixed by layers that all cells share, one of which looks at 3 x 3 cells, into Z numbers u.
+    Those of levels from half brightness on are averaged over the picture: a sky must not be lifted
+    more beside a dark tower than elsewhere. Then, with clamp to [0, 1],
 
         a_{Z-1} = clamp(u_{Z-1}),   a_z = a_{z+1} + D_z clamp(u_z),   at most 1.
 
@@ -126,7 +128,9 @@ class LocalLightNet(nn.Module):
 
     def __init__(self, *, iterations: int = 8, width: int = 64, levels: int = 8) -> None:
         super().__init__()
+        self.iterations = iterations
         self.register_buffer("drops", largest_drops(levels, iterations)[:, None, None])
+        self.local = int((brightness_levels(levels) < BRIGHT).sum())
         self.profile = CellProfile()
         self.cell = nn.Conv2d(3 * FEATURES, width, 1)
         self.whole = nn.Conv2d(FEATURES, width, 1, bias=False)
@@ -148,7 +152,10 @@ class LocalLightNet(nn.Module):
         x = F.silu(self.cell(local) + self.whole(whole))
         x = self.dropout(F.silu(x + self.near(x)))
         x = self.dropout(F.silu(x + self.mix(x)))
-        return self.strengths(self.last(x))[:, None]
+        u = self.last(x)
+        bright = u[:, self.local :].mean((2, 3), keepdim=True)
+        u = torch.cat([u[:, : self.local], bright.expand(-1, -1, *cells)], 1)
+        return self.strengths(u)[:, None]
 
     def strengths(self, u: Tensor) -> Tensor:
         """Numbers (B, Z, h, w), whatever they are, as strengths that keep all promises."""

@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from undim.errors import ConfigError
 from undim.training.config import RecipeHead, at_least, share
 from undim.training.curve import enhance
 from undim.training.data.darkening import srgb_to_linear, tone_curve
@@ -57,6 +58,15 @@ class Capture:
     contrast: tuple[float, float] = (1.0, 1.5)
     cast: float = 0.07
     shot: tuple[float, float] = (1e-6, 1e-4)
+
+    def __post_init__(self) -> None:
+        share(**{f"capture.{key}": getattr(self, key) for key in ("bright", "deep", "as_taken")})
+        at_least(0, **{"capture.cast": self.cast})
+        for key, lowest in {"stops": -32, "contrast": 1e-9, "shot": 1e-12}.items():
+            low, high = getattr(self, key)
+            if not lowest <= low <= high <= 32:
+                expected = f"two values from {lowest:g} to 32, the smaller first"
+                raise ConfigError(f"capture.{key} = {[low, high]}: expected {expected}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,19 +146,21 @@ def capture(
     With shot noise g and read noise r^2 = g / 400, both drawn, and gains w of a wrong white
     balance,
 
-        s = 2^-stops w L,   captured = round_8bit(develop(s + n sqrt(g s + g^2 / 400))),   wanted =
-                            render(s)
+        s = 2^-stops w L,   captured = round_8bit(develop(s + n sqrt(g s + g^2 / 400))),
+        wanted = render(2^-min(stops, deepest) w L)
 
     light (B, 3, H, W), p and stops (B, 1, 1, 1).
     """
     ranges, b = recipe.capture, len(light)
     cast = ranges.cast * torch.randn(b, 3, 1, 1, generator=generator)
-    signal = light * torch.exp2(cast - cast[:, 1:2] - stops)
+    balanced = light * torch.exp2(cast - cast[:, 1:2])
+    signal = balanced * torch.exp2(-stops)
+    begun = balanced * torch.exp2(-stops.clamp_max(recipe.rendering.deepest))
     low, high = (math.log(g) for g in ranges.shot)
     shot = torch.exp(low + (high - low) * torch.rand(b, 1, 1, 1, generator=generator))
     grain = torch.randn(light.shape, generator=generator)
     noisy = signal + grain * (shot * signal.clamp_max(1) + shot.square() / 400).sqrt()
-    return Pairs(_bytes(develop(noisy, p)), _bytes(render(signal, p, recipe.rendering)))
+    return Pairs(_bytes(develop(noisy, p)), _bytes(render(begun, p, recipe.rendering)))
 
 
 def make_pairs(views: Tensor, crops: Tensor, recipe: LocalLightRecipe) -> tuple[Pairs, Pairs]:
