@@ -41,14 +41,14 @@ DEFAULT = "undim"
 MODELS: dict[str, Pretrained] = {
     "undim": Pretrained(
         file="undim.onnx",
-        sha256="SHA",
+        sha256="7cc1ec473eb175c369f316ac0477eed99e9ae879c9caaf38d774c62803ea5271",
         licence="Apache-2.0",
         training_data="50 panoramas of high dynamic range (48 CC0, 2 BSD-3-Clause), 35 CC0 photographs "
         "and the 24 Kodak photographs",
         recipe="undim",
         parameters=27336,
-        psnr=0.0,
-        ssim=0.0,
+        psnr=18.28,
+        ssim=0.783,
     ),
     "undim-global": Pretrained(
         file="undim-global.onnx",
