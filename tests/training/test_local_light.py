@@ -14,7 +14,6 @@ from PIL import Image
 
 from undim.enhancer import Enhancer
 from undim.errors import ConfigError, DataError, TrainingError
-from undim.evaluation import fusion
 from undim.pixels.curve import apply_curves
 from undim.training.curve import enhance
 from undim.training.data.panoramas import HELD_OUT, Camera, draw_views, find_panoramas, view
@@ -126,15 +125,29 @@ def test_the_rule_asks_for_more_the_more_a_picture_lacks() -> None:
         Rendering(most=9)
 
 
-def test_the_fusion_is_that_of_the_baseline_but_for_its_pyramid() -> None:
-    """Both follow Mertens et al.; NumPy's for pictures, torch's for batches of thumbnails."""
-    data = pytest.importorskip("skimage.data")
-    light = torch.from_numpy(data.astronaut()[::6, ::6] / 255).float().permute(2, 0, 1)[None] ** 2.2
-    exposures = [develop(light * gain, P)[0] for gain in (0.2, 0.6, 2)]
-    batch = fuse(torch.stack(exposures)[None], torch.ones(1, 3, dtype=torch.bool), 1.0)[0]
-    single = fusion.fuse([x.permute(1, 2, 0).numpy() for x in exposures])
-    assert np.abs(batch.permute(1, 2, 0).numpy() - single).mean() < 0.04
-    assert min(np.abs(x.permute(1, 2, 0).numpy() - single).mean() for x in exposures) > 0.08
+def test_fusion_takes_each_place_from_where_it_is_well_exposed() -> None:
+    """The texture of either half is seen in one exposure only; grey pictures have no saturation."""
+    texture = torch.rand(1, 1, 64, 96, generator=torch.Generator().manual_seed(0)).expand(
+        1, 3, -1, -1
+    )
+    dark, bright = 0.5 * texture, 0.5 + 0.5 * texture
+    dark[..., :48], bright[..., 48:] = 0, 1
+    used = torch.ones(1, 2, dtype=torch.bool)
+    fused = fuse(torch.stack([dark, bright], 1), used, Rendering().flat)
+    assert fused[..., 8:40].std() > 0.8 * bright[..., 8:40].std()
+    assert fused[..., 56:88].std() > 0.8 * dark[..., 56:88].std()
+    same = torch.stack([texture, texture], 1)
+    np.testing.assert_allclose(fuse(same, used, Rendering().flat), texture, atol=1e-5)
+    only = fuse(torch.stack([texture, bright], 1), torch.tensor([[True, False]]), Rendering().flat)
+    np.testing.assert_allclose(only, texture, atol=1e-5)
+
+
+def test_a_clear_sky_keeps_its_exposure() -> None:
+    light = scene(0.004, 0.004)
+    light[..., :24, :] = 0.4
+    captured, wanted = develop(light, P), render(light, P, Rendering())
+    assert stops_wanted(light, Rendering()) > 2
+    assert abs(float((wanted - captured)[..., :12, :].mean())) < 0.05
 
 
 def test_a_view_of_a_panorama_looks_where_it_is_told() -> None:

@@ -146,14 +146,14 @@ def test_maps_with_levels_are_smoothed_between_frames_that_need_them_and_frames_
 
 @pytest.mark.parametrize("smooth", [True, False])
 def test_maps_that_do_not_vary_reach_the_curve_as_one_number_each(
-    enhancer: Enhancer, monkeypatch: pytest.MonkeyPatch, smooth: bool
+    monkeypatch: pytest.MonkeyPatch, smooth: bool
 ) -> None:
     """A lamp comes and goes, too slowly for a cut."""
     shapes = []
     monkeypatch.setattr(
         sequence, "brighten", lambda dark, bright, maps, **_: shapes.append(maps.shape)
     )
-    brightener = FrameEnhancer(enhancer, denoise="off", smooth=smooth)
+    brightener = FrameEnhancer(Enhancer("undim-global"), denoise="off", smooth=smooth)
     scene = RNG.integers(20, 70, (64, 64)).astype(np.uint8)
     grey = np.full((64, 64), 128, np.uint8)
     for index, light in enumerate([0, *range(0, 240, 8), *range(240, 0, -8), *([0] * 150)]):

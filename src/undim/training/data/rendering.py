@@ -48,8 +48,8 @@ class Rendering:
             the least: nobody takes a darker one on purpose.
         most: stops between the exposures at both ends of the bracket.
         toe: added to the luma: what is darker than that is black, however dark it is.
-        exposedness: exponent of the weight exp(-(v - 1/2)^2 / (2 · 0.2^2)); those of contrast and
-            saturation are 1.
+        flat: how much well-exposedness counts where there is neither contrast nor colour to choose by,
+            in a clear sky or a grey picture.
     """
 
     shown: float = 0.12
@@ -60,7 +60,7 @@ class Rendering:
     deepest: float = 2.5
     most: float = 6.0
     toe: float = 1e-3
-    exposedness: float = 0.0
+    flat: float = 3e-4
 
     def __post_init__(self) -> None:
         for key in (
@@ -72,7 +72,7 @@ class Rendering:
             "deepest",
             "most",
             "toe",
-            "exposedness",
+            "flat",
         ):
             at_least(0, **{f"rendering.{key}": getattr(self, key)})
         if self.most > 2 * (BRACKET - 1):
@@ -122,25 +122,25 @@ def render(light: Tensor, p: Tensor, rule: Rendering) -> Tensor:
         gain = torch.exp2(stops * (k / exposures).clamp_max(1))[:, None, None, None]
         bracket.append(develop(light * gain, p))
     used = torch.arange(BRACKET, device=light.device) <= exposures[:, None]
-    fused = fuse(torch.stack(bracket, 1), used, rule.exposedness)
+    fused = fuse(torch.stack(bracket, 1), used, rule.flat)
     return torch.maximum(fused, bracket[0])
 
 
-def fuse(bracket: Tensor, used: Tensor, exposedness: float = 0.0) -> Tensor:
+def fuse(bracket: Tensor, used: Tensor, flat: float) -> Tensor:
     """Exposure fusion: (B, K, 3, H, W) in [0, 1], which of them are `used` (B, K) -> (B, 3, H, W).
 
-    The weight of a pixel is contrast · saturation · exposedness^e: |Laplacian of the mean|, the standard deviation of
-    the channels, and the product over channels of exp(-(v - 1/2)^2 / 0.08). Laplacian pyramids of the pictures are
-    averaged with Gaussian pyramids of the weights, which sum to 1.
+    The weight of a pixel is contrast * saturation + flat * well_exposedness: |Laplacian of the mean of
+    the channels|, their standard deviation, and the product over them of exp(-(x - 0.5)^2 / 0.08). (The
+    paper multiplies all three; without the last factor textures are rendered better, and flat places
+    worse.) Laplacian pyramids of the pictures are averaged with Gaussian pyramids of the weights.
     """
     b, k, _, h, w = bracket.shape
     grey = bracket.mean(2).reshape(b * k, 1, h, w)
     kernel = grey.new_tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
     contrast = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="reflect"), kernel).abs().reshape(b, k, h, w)
     saturation = bracket.std(2, unbiased=False)
-    weight = contrast * saturation
-    if exposedness:
-        weight = weight * torch.exp(-exposedness * (bracket - 0.5).square().sum(2) / 0.08)
+    well_exposedness = torch.exp(-(bracket - 0.5).square().sum(2) / 0.08)
+    weight = contrast * saturation + flat * well_exposedness
     weight = (weight + 1e-12) * used[:, :, None, None]
     weight = weight / weight.sum(1, keepdim=True)
     return _blend(bracket.flatten(0, 1), weight.reshape(b * k, 1, h, w), k)

@@ -18,7 +18,7 @@ DARK = 70
 
 @pytest.fixture(scope="module")
 def enhancer() -> Enhancer:
-    return Enhancer()
+    return Enhancer("undim-global")
 
 
 def test_kodaks_photographs_are_left_nearly_alone(enhancer: Enhancer, shared: Path) -> None:
