@@ -11,7 +11,7 @@ one, as multi-exposure sets have it. The second is of the night photographs, as 
     lifted        share of pixels whose brightness grows by at least 4 levels of 8 bits
     newly 250     share of samples that are at 250 and above, and were not
     chroma shift  mean distance of chromaticities from the input's (`undim.measure.metrics`)
-    halo          how much more bright places near a dark one are lifted than as bright ones far from
+    halo          how much more bright places near a dark one are lifted than such places far from
                   it, in levels: what the eye sees as a rim of light
     unchanged     pictures over 35 dB from the input
 
@@ -60,7 +60,7 @@ class Scene:
 
 
 def scenes(folder: Path, rule: Rendering) -> Iterator[Scene]:
-    """Six views of each held-out panorama; every other one is up to three stops too dark as well."""
+    """Six views of each held-out panorama; every other one is up to three stops too dark too."""
     random = np.random.default_rng(0)
     for file in find_panoramas(folder, held_out=True):
         views = draw_views(read_radiance(file), VIEWS, SHAPE, random, Camera())
@@ -86,7 +86,7 @@ def pictures(batch: torch.Tensor) -> list[RGB]:
 
 
 def capture(light: torch.Tensor, p: torch.Tensor, random: np.random.Generator) -> list[RGB]:
-    """Scene-linear light as a camera stores it: shot and read noise, clipping, tone curve, 8 bits."""
+    """Scene-linear light as a camera stores it: noise, clipping, tone curve, 8 bits."""
     grain = torch.from_numpy(random.standard_normal(tuple(light.shape), np.float32))
     signal = light.clamp(0, 1)
     return pictures(develop(light + grain * (3e-5 * signal + 1e-7).sqrt() / 2, p))
@@ -179,7 +179,8 @@ def main() -> None:
         fused = scores([scene.fused for scene in views], got)
         print(f"| {name} | {wanted} | {fused} |", flush=True)
     print(
-        "\n| method | lifted | newly 250 | chroma shift | halo | unchanged |\n|---|---|---|---|---|---|"
+        "\n| method | lifted | newly 250 | chroma shift | halo | unchanged |\n"
+        "|---|---|---|---|---|---|"
     )
     for name, method in methods.items():
         of_each = np.array([facts(image, method(image)) for _, image in night])

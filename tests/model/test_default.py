@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undim.enhancer import Enhancer
+from undim.images import decode
+from undim.measure.metrics import psnr
 from undim.pixels.curve import apply_curves
 
 TOWER, GROUND = np.s_[150:, 330:470], np.s_[500:]
+PLACES = {"tower": TOWER, "sky": np.s_[:140]}
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +40,9 @@ def test_a_sky_beside_a_dark_tower_is_that_far_away(enhancer: Enhancer, level: f
     beside = bright[200:480, [*range(300, 329), *range(471, 500)]].mean(axis=1)
     away = bright[200:480, [*range(40, 140), *range(660, 760)]].mean(axis=1)
     assert np.abs(beside - away).max() <= 2
-    assert bright[TOWER].mean() > 1.3 * dark[TOWER].mean()
-    assert np.abs(bright[:140].mean() - dark[:140].mean()) < 12
+    gain = {name: bright[at].mean() / dark[at].mean() for name, at in PLACES.items()}
+    assert gain["tower"] > 1.4
+    assert gain["tower"] > 1.2 * gain["sky"]
 
 
 def equal_gain(dark: np.ndarray, mean: float) -> np.ndarray:
@@ -78,3 +84,27 @@ def test_a_well_lit_picture_comes_back() -> None:
     image = np.rint(255 * (coarse + rng.normal(0, 0.01, (300, 400, 3))).clip(0, 1)).astype(np.uint8)
     error = np.mean((Enhancer()(image).astype(float) - image) ** 2)
     assert error < 255**2 / 10**3.8
+
+
+def test_kodaks_well_lit_photographs_come_back(enhancer: Enhancer, shared: Path) -> None:
+    """Those that lack light are lifted; those of which at most a tenth is dark are left alone."""
+    files = sorted((shared / "data" / "kodak24").iterdir())
+    pictures = [decode(path).pixels for path in files]
+    assert len(pictures) == 24
+    distances = np.array([min(psnr(enhancer(x), x, data_range=255), 60) for x in pictures])
+    dark = np.array([(x.max(axis=2) < 64).mean() for x in pictures])
+    assert distances.mean() >= 30
+    assert distances[dark < 0.1].mean() >= 38, distances.round(1)
+    assert (dark < 0.1).sum() >= 10
+
+
+def test_night_photographs_are_lifted_and_do_not_burn_out(enhancer: Enhancer, shared: Path) -> None:
+    newly, gains = [], []
+    for path in sorted((shared / "data" / "cc0" / "night").glob("*.jpg")):
+        dark = np.ascontiguousarray(decode(path).pixels[::4, ::4])
+        bright = enhancer(dark)
+        newly.append(((bright >= 250) & (dark < 250)).mean())
+        gains.append(bright.mean() / dark.mean())
+    assert len(gains) == 11
+    assert np.mean(newly) <= 0.01
+    assert sum(gain > 1.2 for gain in gains) >= 9, gains

@@ -16,7 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from undim.server.limits import Limits
 
 _FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+    b"Retry-After: 1\r\n"
     b"Connection: close\r\n\r\n"
     b'{"type": "/docs#queue-full", "title": "The queue is full", "status": 503, '
     b'"detail": "too many connections are open"}'
@@ -26,7 +27,7 @@ _FULL = (
 def server(
     app: FastAPI, limits: Limits, *, host: str = "127.0.0.1", port: int = 8000
 ) -> uvicorn.Server:
-    """A server that is ready to `run()`. No access log: an address or a query is nobody's business."""
+    """A server that is ready to `run()`; without an access log: who asks is nobody's business."""
 
     class Connection(H11Protocol):
         """Closes a connection that neither works on a request nor got anywhere for

@@ -1,4 +1,4 @@
-"""How the C library treats freed memory, for a process that works on one picture after the other."""
+"""How the C library treats freed memory, for a process that works on picture after picture."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ S = TypeVar("S", bound=ModelChoice)
 
 
 def for_models(settings: type[S], names: Iterable[str]) -> type[S]:
-    """The settings with the models' names as the only values of `model`, the first one its default."""
+    """The settings, with the models' names as the only values of `model`; the first is default."""
     names = tuple(names)
     choice: Any = Literal[names]  # known only when the server starts
     return create_model(settings.__name__, __base__=settings, model=(choice, names[0]))

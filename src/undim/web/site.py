@@ -18,7 +18,8 @@ WEB = Path(__file__).parent
 # A static host sends no headers of its own, so the page itself names what it may load: this site
 # alone.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob:; "
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+    "img-src 'self' blob:; "
     "worker-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
 
@@ -80,5 +81,6 @@ def _write_service_worker(folder: Path) -> None:
     for path in files:
         digest.update(path.read_bytes())
     names = ["./", *(path.relative_to(folder).as_posix() for path in files)]
-    head = f"const VERSION = {json.dumps(digest.hexdigest()[:16])};\nconst FILES = {json.dumps(names)};\n\n"
+    version = json.dumps(digest.hexdigest()[:16])
+    head = f"const VERSION = {version};\nconst FILES = {json.dumps(names)};\n\n"
     (folder / "sw.js").write_text(head + template, encoding="utf-8")

@@ -84,8 +84,9 @@ def view(
 ) -> Radiance:
     """What a pinhole camera sees: (height, width, 3).
 
-    With the ray of a pixel, r = R_yaw R_pitch R_roll (x, y, 1) for x in [-t, t] and t = tan(width / 2), the panorama is
-    looked up at longitude atan2(r_x, r_z) and latitude asin(r_y / |r|), bilinearly, at 2 x 2 points a pixel, whose
+    With the ray of a pixel, r = R_yaw R_pitch R_roll (x, y, 1) for x in [-t, t] and
+    t = tan(width / 2), the panorama is looked up at longitude atan2(r_x, r_z) and latitude
+    asin(r_y / |r|), bilinearly, at 2 x 2 points a pixel, whose
     radiance is clipped and averaged.
 
     Args:

@@ -1,18 +1,18 @@
-"""The one rule for what is wanted of any scene: its capture fused with the longer exposures it lacks.
+"""The one rule for what is wanted: a capture, fused with the longer exposures that it lacks.
 
-A photographer who finds places too dark for the exposure at hand takes longer ones as well, and fuses
-them. With the light L of a capture (linear, 1 = white at its exposure) and its luma Y,
+A photographer who finds places too dark for the exposure at hand takes longer ones as well, and
+fuses them. With the light L of a capture (linear, 1 = white at its exposure) and its luma Y,
 
     lack = mean over pixels of max(0, log2(shown / (Y + toe)))                  in stops
     S = min(onset max(0, lack - spare), max(wide, gain lack), most)             stops of the bracket
     bracket: 2^(S k / K) L,   k = 0 ... K,   K = ceil(S / 2), at least 1
 
 developed by the camera's tone curve and fused (Mertens, Kautz and Van Reeth, "Exposure Fusion",
-Pacific Graphics 2007), the wanted picture is the brighter of the fusion and of the capture, sample by
-sample. An under-exposed picture asks for a wide bracket, one with some dark places for a narrow one,
-and one with few for a bracket of no width, whose fusion is the capture itself: so a well-lit picture
-stays what it is by the rule itself. Where a capture is darker than a careful camera would ever make
-it, the bracket begins at `deepest` stops below that camera's exposure.
+Pacific Graphics 2007), the wanted picture is the brighter of the fusion and of the capture, sample
+by sample. An under-exposed picture asks for a wide bracket, one with some dark places for a narrow
+one, and one with few for a bracket of no width, whose fusion is the capture itself: so a well-lit
+picture stays what it is by the rule itself. Where a capture is darker than a careful camera would
+ever make it, the bracket begins at `deepest` stops below that camera's exposure.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Rendering:
             the least: nobody takes a darker one on purpose.
         most: stops between the exposures at both ends of the bracket.
         toe: added to the luma: what is darker than that is black, however dark it is.
-        flat: how much well-exposedness counts where there is neither contrast nor colour to choose by,
-            in a clear sky or a grey picture.
+        flat: how much well-exposedness counts where there is neither contrast nor colour to choose
+            by, in a clear sky or a grey picture.
     """
 
     shown: float = 0.12
@@ -129,10 +129,11 @@ def render(light: Tensor, p: Tensor, rule: Rendering) -> Tensor:
 def fuse(bracket: Tensor, used: Tensor, flat: float) -> Tensor:
     """Exposure fusion: (B, K, 3, H, W) in [0, 1], which of them are `used` (B, K) -> (B, 3, H, W).
 
-    The weight of a pixel is contrast * saturation + flat * well_exposedness: |Laplacian of the mean of
-    the channels|, their standard deviation, and the product over them of exp(-(x - 0.5)^2 / 0.08). (The
-    paper multiplies all three; without the last factor textures are rendered better, and flat places
-    worse.) Laplacian pyramids of the pictures are averaged with Gaussian pyramids of the weights.
+    The weight of a pixel is contrast * saturation + flat * well_exposedness: |Laplacian of the mean
+    of the channels|, their standard deviation, and the product over them of exp(-(x - 0.5)^2 /
+    0.08). (The paper multiplies all three; without the last factor textures are rendered better,
+    and flat places worse.) Laplacian pyramids of the pictures are averaged with Gaussian pyramids
+    of the weights.
     """
     b, k, _, h, w = bracket.shape
     grey = bracket.mean(2).reshape(b * k, 1, h, w)

@@ -1,8 +1,8 @@
 """The networks that estimate curve maps; a new one is a file here and a line in MODELS.
 
 Every net maps `image` (B, 3, H, W) in [0, 1], any H and W, to `curve_maps` (B, C, H, W) in [-1, 1]
-in the paper's sign (positive brightens), or to maps at levels of brightness; `undim.training.curve` says
-which there are.
+in the paper's sign (positive brightens), or to maps at levels of brightness;
+`undim.training.curve` says which there are.
 """
 
 from __future__ import annotations

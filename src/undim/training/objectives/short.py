@@ -1,4 +1,4 @@
-"""Trainings that take minutes on one processor: no checkpoint to resume from, no other device to wait for."""
+"""Trainings that take minutes on one processor: no checkpoint, no other device."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def begin(recipe: RecipeHead, run: Path, *, resume: bool, device: str) -> None:
     """Refuse what a short training cannot do: resume, use another device, write over a run."""
     if resume:
         raise TrainingError(
-            f"{recipe.name} trains in minutes and keeps no checkpoint; start it anew without --resume"
+            f"{recipe.name} trains in minutes and keeps no checkpoint; "
+            "start it anew without --resume"
         )
     check_one_processor(recipe.name, device)
     if run.exists() and any(run.iterdir()):
