@@ -211,9 +211,11 @@ class Enhancer:
             return image.copy()
         small = thumbnail(image, self.long_side, threads=self.threads)
         curve_maps = self._estimator(small)
-        n = self.info.iterations
-        bright = apply_curves(small, curve_maps, iterations=n, strength=strength, threads=1)
-        added = noise_added(small, bright)
+        added = 0.0
+        if denoise in ("auto", "learned"):
+            n = self.info.iterations
+            bright = apply_curves(small, curve_maps, iterations=n, strength=strength, threads=1)
+            added = noise_added(small, bright)
         eps = self._filter_eps(image, denoise, added)
         if self._in_tiles:
             brighten = partial(self._apply_in_tiles, image, strength)

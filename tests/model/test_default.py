@@ -70,11 +70,11 @@ def test_noise_does_not_choose_the_level(enhancer: Enhancer, level: int) -> None
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 999), strength=st.sampled_from([0.5, 1.0, 1.5]))
-def test_no_sample_gets_darker(seed: int, strength: float) -> None:
+def test_no_sample_gets_darker(enhancer: Enhancer, seed: int, strength: float) -> None:
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (6, 8, 3)) * rng.uniform(0.05, 1)
     image = np.kron(coarse, np.ones((12, 12, 1))).astype(np.uint8)
-    bright = Enhancer()(image, strength=strength, denoise="off")
+    bright = enhancer(image, strength=strength, denoise="off")
     assert (bright >= image).all()
 
 

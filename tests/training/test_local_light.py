@@ -16,7 +16,14 @@ from undim.enhancer import Enhancer
 from undim.errors import ConfigError, DataError, TrainingError
 from undim.pixels.curve import apply_curves
 from undim.training.curve import enhance
-from undim.training.data.panoramas import HELD_OUT, Camera, draw_views, find_panoramas, view
+from undim.training.data.panoramas import (
+    HELD_OUT,
+    LEFT_OUT,
+    Camera,
+    draw_views,
+    find_panoramas,
+    view,
+)
 from undim.training.data.radiance import read_radiance
 from undim.training.data.rendering import Rendering, develop, fuse, render, stops_wanted
 from undim.training.nets.local_light import LocalLightNet, largest_drops
@@ -38,7 +45,7 @@ def any_grid(net: LocalLightNet, seed: int, size: float) -> np.ndarray:
     seed=st.integers(0, 10_000),
     size=st.sampled_from([0.3, 1.0, 10.0, 1e6]),
     levels=st.sampled_from([2, 8, 12]),
-    strength=st.sampled_from([0.5, 1.0, 1.5]),
+    strength=st.sampled_from([0.5, 1.0, 1.2 * 1.5]),  # video trims maps by up to a fifth
 )
 def test_no_grid_turns_tones_over_darkens_or_rises_with_brightness(
     seed: int, size: float, levels: int, strength: float
@@ -48,7 +55,8 @@ def test_no_grid_turns_tones_over_darkens_or_rises_with_brightness(
     assert grid.max() <= 1
     assert (np.diff(grid, axis=1) <= 1e-6).all()
     for place in grid.reshape(levels, -1).T:
-        bright = apply_curves(RAMP, place.reshape(1, levels, 1, 1), strength=strength)
+        maps = np.clip(np.float32(strength) * place.reshape(1, levels, 1, 1), 0, 1)
+        bright = apply_curves(RAMP, maps)
         level = bright[0, :, 0].astype(int)
         assert np.diff(level).min() >= -1
         assert (level >= np.arange(256)).all()
@@ -57,9 +65,9 @@ def test_no_grid_turns_tones_over_darkens_or_rises_with_brightness(
 def test_the_order_test_can_fail() -> None:
     """Strengths that fall from 1 to 0 between two levels turn tones over."""
     net = LocalLightNet()
-    free = torch.cumsum(torch.full((1, 8, 1, 1), 0.125), 1).flip(1).numpy()[None, 0]
-    free[:, :4], free[:, 4:] = 1, 0
-    level = apply_curves(RAMP, free.astype(np.float32))[0, :, 0].astype(int)
+    free = np.zeros((1, 8, 1, 1), np.float32)
+    free[:, :4] = 1
+    level = apply_curves(RAMP, free)[0, :, 0].astype(int)
     assert np.diff(level).min() < -10
     assert net.drops.max() < 0.5
 
@@ -199,7 +207,7 @@ def test_held_out_panoramas_are_not_learned_from(shared: Path) -> None:
     held_out = {file.name for file in find_panoramas(folder, held_out=True)}
     assert held_out == set(HELD_OUT)
     assert len(held_out) >= 15
-    assert not learned & held_out
+    assert not learned & (held_out | set(LEFT_OUT))
 
 
 @pytest.fixture
@@ -261,7 +269,8 @@ def test_a_short_training_gives_a_model_that_lifts_what_is_dark(data: Path, tmp_
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("levels = 0", "levels = 0"),
+        ("levels = 1", "levels = 1"),
+        ('model = "DCENet"', "unknown 'DCENet'"),
         ("photographs = 1.5", "photographs = 1.5"),
         ("[rendering]\nwidth = 3.3", "did you mean"),
         ("[capture]\nstops = 3", "stops = 3"),

@@ -34,7 +34,7 @@ def load_model(path: str | Path) -> tuple[nn.Module, dict[str, str]]:
         keys = ("iterations", "width", *(["levels"] if "levels" in metadata else []))
         model = MODELS[metadata["model"]](**{key: int(metadata[key]) for key in keys})
         model.load_state_dict(tensors)
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{path} is no undim model ({error}); expected one that `undim train` wrote"
         ) from error

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from undim.errors import ConfigError
 from undim.training.losses import LOSSES
-from undim.training.nets import INITIALISATIONS, MODELS
+from undim.training.nets import GRIDS, INITIALISATIONS, MODELS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -85,7 +85,7 @@ class Recipe(RecipeHead):
     expected: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        one_of("model", self.model, MODELS)
+        one_of("model", self.model, MODELS.keys() - GRIDS)
         one_of("initialisation", self.initialisation, INITIALISATIONS)
         one_of("precision", self.precision, ("auto", "bfloat16", "float32"))
         at_least(

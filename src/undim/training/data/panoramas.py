@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from undim.errors import DataError
 from undim.training.data.radiance import Radiance
 
-LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709
 HELD_OUT = (
     "aircraft_workshop_01.hdr",
     "anniversary_lounge.hdr",

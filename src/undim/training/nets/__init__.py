@@ -21,6 +21,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "UndimNet": UndimNet,
     "LocalLightNet": LocalLightNet,
 }
+GRIDS = {"LocalLightNet"}  # those whose maps have levels of brightness
 
 
 def _normal(weight: Tensor) -> None:

@@ -23,7 +23,7 @@ from undim.training.config import RecipeHead, at_least, one_of, share
 from undim.training.curve import enhance
 from undim.training.data.darkening import Darkening, darken, lamp_light
 from undim.training.data.pictures import find_pictures, photograph
-from undim.training.nets import MODELS
+from undim.training.nets import GRIDS, MODELS
 from undim.training.objectives.short import Report, begin, minimise, record_and_export
 
 SIDE = 24  # of the scenes in pixels: the light of a scene, not its texture
@@ -58,7 +58,7 @@ class ExposureRecipe(RecipeHead):
     darkening: Darkening = dataclasses.field(default_factory=Darkening)
 
     def __post_init__(self) -> None:
-        one_of("model", self.model, MODELS)
+        one_of("model", self.model, MODELS.keys() - GRIDS)
         counts = ("iterations", "width", "maps_size", "crops", "batch", "steps")
         at_least(1, folders=len(self.folders), **{key: getattr(self, key) for key in counts})
         at_least(

@@ -21,14 +21,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from undim.errors import ConfigError
-from undim.training.config import RecipeHead, at_least, share
+from undim.training.config import RecipeHead, at_least, one_of, share
 from undim.training.curve import enhance
 from undim.training.data.darkening import srgb_to_linear, tone_curve
 from undim.training.data.panoramas import Camera, draw_views, find_panoramas
 from undim.training.data.pictures import find_pictures, photograph
 from undim.training.data.radiance import read_radiance
 from undim.training.data.rendering import Rendering, develop, exposed, render
-from undim.training.nets import MODELS
+from undim.training.nets import GRIDS, MODELS
 from undim.training.objectives.short import Report, begin, minimise, record_and_export
 
 SIDES = 64, 96  # of the thumbnails
@@ -96,7 +96,9 @@ class LocalLightRecipe(RecipeHead):
 
     def __post_init__(self) -> None:
         counts = ("iterations", "width", "levels", "maps_size", "views", "crops", "batch", "steps")
+        one_of("model", self.model, GRIDS)
         at_least(1, folders=len(self.folders), **{key: getattr(self, key) for key in counts})
+        at_least(2, levels=self.levels)
         at_least(0, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
         at_least(0, seed=self.seed, edges=self.edges)
         share(photographs=self.photographs)
