@@ -115,8 +115,9 @@ class LocalLightNet(nn.Module):
     The thumbnail (B, 3, H, W) is resized so that cells are even, h = ceil(H / 8), w = ceil(W / 8).
     Each cell's profile, those of the 3 x 3 and the 7 x 7 cells around it and that of the picture
     are mixed by layers that all cells share, one of which looks at 3 x 3 cells, into Z numbers u.
-    Those of levels from half brightness on are averaged over the picture: a sky must not be lifted
-    more beside a dark tower than elsewhere. Then, with clamp to [0, 1],
+    Those of levels from half brightness on are averaged over the picture, each cell with the weight
+    of its share of such pixels: a sky must not be lifted more beside a dark tower than elsewhere.
+    Then, with clamp to [0, 1],
 
         a_{Z-1} = clamp(u_{Z-1}),   a_z = a_{z+1} + D_z clamp(u_z),   at most 1.
 
@@ -132,6 +133,7 @@ class LocalLightNet(nn.Module):
         self.register_buffer("drops", largest_drops(levels, iterations)[:, None, None])
         self.local = int((brightness_levels(levels) < BRIGHT).sum())
         self.profile = CellProfile()
+        self.lit = int((self.profile.levels < math.log(BRIGHT)).sum())
         self.cell = nn.Conv2d(3 * FEATURES, width, 1)
         self.whole = nn.Conv2d(FEATURES, width, 1, bias=False)
         self.near = nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate", groups=4)
@@ -153,7 +155,9 @@ class LocalLightNet(nn.Module):
         x = self.dropout(F.silu(x + self.near(x)))
         x = self.dropout(F.silu(x + self.mix(x)))
         u = self.last(x)
-        bright = u[:, self.local :].mean((2, 3), keepdim=True)
+        share = profile[:, self.lit : self.lit + 1] + 0.5 + 1e-3  # of bright pixels in each cell
+        bright = (share * u[:, self.local :]).sum((2, 3), keepdim=True)
+        bright = bright / share.sum((2, 3), keepdim=True)
         u = torch.cat([u[:, : self.local], bright.expand(-1, -1, *cells)], 1)
         return self.strengths(u)[:, None]
 
