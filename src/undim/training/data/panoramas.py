@@ -52,8 +52,9 @@ LEFT_OUT = (
 class Camera:
     """Ranges of a crop's view, each drawn uniformly.
 
-    Attributes: width: horizontal angle of view in degrees; a crop of a turned camera has it along
-        its height.
+    Attributes:
+        width: horizontal angle of view in degrees; a crop of a turned camera has it along its
+            height.
         pitch: how far above the horizon the camera looks, in degrees.
         roll: standard deviation of its tilt, in degrees.
         clip: radiance above so many times the crop's 99th percentile is cut off: the sun and lamps
@@ -85,8 +86,7 @@ def view(
 
     With the ray of a pixel, r = R_yaw R_pitch R_roll (x, y, 1) for x in [-t, t] and
     t = tan(width / 2), the panorama is looked up at longitude atan2(r_x, r_z) and latitude
-    asin(r_y / |r|), bilinearly, at 2 x 2 points a pixel, whose
-    radiance is clipped and averaged.
+    asin(r_y / |r|), bilinearly, at 2 x 2 points a pixel, whose radiance is clipped and averaged.
 
     Args:
         panorama: (H, W, 3).

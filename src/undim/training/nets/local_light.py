@@ -1,5 +1,4 @@
-"""LocalLightNet: a grid of strengths over places and levels of brightness, read off the light
-around each place.
+"""LocalLightNet: strengths over places and levels of brightness, read off the light around.
 
 The picture is cut into cells of 8 x 8 pixels. What a cell's light looks like, and that of its
 surroundings, near, wide and whole, decides how strongly each level of brightness is lifted there.
@@ -34,17 +33,15 @@ LEAK = 0.05  # gradient beyond the clamps, in training
 
 
 def largest_drops(levels: int, iterations: int) -> Tensor:
-    """D_z, (Z - 1,): how much a_z may exceed a_{z+1} so that a brighter grey never comes out
-    darker.
+    """D_z, (Z - 1,): how much a_z may exceed a_{z+1} for brighter greys to come out brighter.
 
     For the output f_n(g, a(g)) of grey g to rise with g, -a'(g) must not exceed 1 / R with
 
         R(g) = sup over a of (df_n/da) / (df_n/dg),
 
     which in the limit of many small steps is n g (1 - g). R is computed on a mesh, where the output
-    is below 254 of
-    255 levels: above, nothing is left to be turned over. With the strength up to 1.5, and slack
-    0.8,
+    is below 254 of 255 levels: above, nothing is left to be turned over. With the strength up to
+    1.5, and slack 0.8,
 
         D_z = 0.8 (g_{z+1} - g_z) / (1.5 max R over g_z <= g <= g_{z+1})
 

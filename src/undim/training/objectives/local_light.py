@@ -41,8 +41,9 @@ WELL_LIT_FLOOR = 1e-4  # 40 dB, of captures that the rule moves by less than tha
 class Capture:
     """Ranges that one capture is drawn from; pairs are uniform, or log-uniform where said.
 
-    Attributes: bright: share of the views of panoramas that are exposed by up to 1.5 stops more
-        than highlights allow.
+    Attributes:
+        bright: share of the views of panoramas that are exposed by up to 1.5 stops more than
+            highlights allow.
         deep: share of them that have 3 to 6 stops less; the rest have 0 to 3.
         as_taken: share of the photographs that are left as they were taken.
         stops: how much less light the other photographs have.
